@@ -1,0 +1,143 @@
+//! Time, in one place: what the clock says now, and waiting for a moment to come.
+//!
+//! Nothing else in the engine asks the system for the wall time, so a test that brings a [`Clock::manual`] owns
+//! every due time of the run.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use tokio::sync::watch;
+use uuid::{ContextV7, Uuid};
+
+/// A moment as the ledger keeps it: microseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This moment, `by` later; saturates at the end of time.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it is not in the past.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The moment as RFC 3339 in UTC with `Z`, to the microsecond.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        DateTime::<Utc>::from_timestamp_micros(self.0)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+}
+
+impl<Tz: chrono::TimeZone> From<DateTime<Tz>> for Timestamp {
+    fn from(time: DateTime<Tz>) -> Self {
+        Self(time.timestamp_micros())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Where the engine takes the time from.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    Manual(Arc<watch::Sender<Timestamp>>),
+}
+
+/// Keeps the ids that one process makes within a millisecond in the order in which it made them.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+impl Clock {
+    /// A clock that stands still until [`advance`](Self::advance) moves it.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(watch::Sender::new(start))))
+    }
+
+    /// The time now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => Timestamp(Utc::now().timestamp_micros()),
+            Source::Manual(now) => *now.borrow(),
+        }
+    }
+
+    /// Moves a manual clock forward and wakes who waits for that time; a system clock moves by itself.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual(now) = &self.0 {
+            now.send_modify(|now| *now = now.after(by));
+        }
+    }
+
+    /// Returns when the clock has reached `due`, at once if it has already.
+    pub async fn sleep_until(&self, due: Timestamp) {
+        match &self.0 {
+            Source::System => tokio::time::sleep(due.since(self.now())).await,
+            Source::Manual(now) => {
+                let mut now = now.subscribe();
+                // An error means that the clock is gone; nobody can be waiting for it then.
+                let _ = now.wait_for(|now| *now >= due).await;
+            }
+        }
+    }
+
+    /// A new uuid v7 of this moment: ids in the order of time keep the ledger's writes at the end of its trees.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
+        let micros = u64::try_from(self.now().0).unwrap_or(0);
+        let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
+        let order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*order, micros / 1_000_000, nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_printed_in_utc_with_z() {
+        assert_eq!(Timestamp(1_767_600_140_000_000).to_rfc3339(), "2026-01-05T08:02:20.000000Z");
+    }
+
+    #[test]
+    fn ids_made_in_one_moment_keep_their_order() {
+        let clock = Clock::manual(Timestamp(1_767_600_140_000_000));
+        let ids: Vec<Uuid> = (0..1_000).map(|_| clock.new_id()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_wakes_its_sleepers_when_it_is_moved() {
+        let clock = Clock::manual(Timestamp(0));
+        let sleeper = clock.clone();
+        let asleep = tokio::spawn(async move { sleeper.sleep_until(Timestamp(1_000_000)).await });
+        clock.advance(Duration::from_secs(1));
+        asleep.await.unwrap();
+    }
+}

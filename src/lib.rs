@@ -1,0 +1,10 @@
+//! Evenkeel: an actor-based event processing engine.
+
+pub mod clock;
+pub mod event;
+pub mod lifecycle;
+
+pub mod handle;
+
+pub use event::{Event, NewEvent, Payload};
+pub use handle::{Attempt, Deliver, HandlerError};
