@@ -47,10 +47,18 @@ pub struct Event<T> {
 }
 
 impl<T> Event<T> {
-    /// The same event with other data.
-    pub fn map<U>(self, data: impl FnOnce(T) -> U) -> Event<U> {
-        let Self { id, source, event_type, subject, time, extensions, data: old } = self;
-        Event { id, source, event_type, subject, time, extensions, data: data(old) }
+    /// The attributes of this event with other data.
+    #[must_use]
+    pub fn with<U>(&self, data: U) -> Event<U> {
+        Event {
+            id: self.id.clone(),
+            source: self.source.clone(),
+            event_type: self.event_type.clone(),
+            subject: self.subject.clone(),
+            time: self.time,
+            extensions: self.extensions.clone(),
+            data,
+        }
     }
 }
 

@@ -3,9 +3,17 @@
 //! A handler is an actix actor that handles [`Deliver<T>`]; it is made by a factory, lives on a thread of its own and
 //! is rebuilt when it dies. User code runs nowhere else.
 
+mod bind;
 mod error;
+mod host;
+mod register;
+mod resident;
 
+pub use bind::{Bind, BindError, DEFAULT_CONCURRENCY, Routes};
 pub use error::{HandlerError, Kind};
+pub(crate) use host::{Ended, Host, HostState, Invocation, Start};
+pub use register::Registration;
+pub use resident::Response;
 
 use std::sync::Arc;
 

@@ -1,1 +1,12 @@
-//! The tables of the ledger.
+//! The tables of the ledger, as sea-orm entities.
+//!
+//! Times are microseconds since the Unix epoch, UTC. Statuses are the words of the engine's `lifecycle`.
+
+pub mod dead_letter;
+pub mod event_attempt;
+pub mod event_record;
+pub mod handler_state;
+pub mod idempotency_key;
+pub mod node;
+pub mod operator_action;
+pub mod status_count;

@@ -1,1 +1,30 @@
-//! The migrations of the ledger.
+//! The migrations of the ledger, one change a file. A released one is never edited.
+
+mod m20261101_000001_events;
+mod m20261101_000002_dead_letters;
+mod m20261101_000003_counts;
+mod m20261101_000004_nodes;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+/// All migrations, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261101_000001_events::Migration),
+            Box::new(m20261101_000002_dead_letters::Migration),
+            Box::new(m20261101_000003_counts::Migration),
+            Box::new(m20261101_000004_nodes::Migration),
+        ]
+    }
+}
+
+/// SQLite keeps small rows in the tree of their key, which saves the second tree; PostgreSQL has no such thing.
+fn without_rowid(manager: &SchemaManager) -> &'static str {
+    if manager.get_database_backend() == DbBackend::Sqlite { "WITHOUT ROWID" } else { "" }
+}

@@ -1,0 +1,256 @@
+//! The host of one handler: it owns the handler's thread, builds its actor, and builds it again when it dies.
+//!
+//! actix neither restarts an actor after a panic nor stops the future of one that timed out, so both are done here.
+//! Deliveries reach the actor through an inbox that the host keeps; an actor that dies loses none of them. An actor
+//! that blocks its thread can only be walled off: its deliveries run out of time, and the next get a new thread.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::{Arbiter, ArbiterHandle};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{Attempt, HandlerError};
+use crate::event::{Event, Payload};
+
+/// An event on its way into the handler's actor.
+pub(crate) struct Invocation {
+    pub event: Arc<Event<Payload>>,
+    pub attempt: Attempt,
+    pub timeout: Duration,
+    pub start: Arc<Start>,
+    pub reply: oneshot::Sender<Ended>,
+}
+
+/// How a delivery ended, before anything is decided about it.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Answered(Result<(), HandlerError>),
+    /// The data is not what the handler's type takes.
+    Undecodable(String),
+    TimedOut,
+    Panicked(String),
+}
+
+/// Whether a delivery has started: it starts once, or is recalled once, never both.
+#[derive(Debug, Default)]
+pub(crate) struct Start(Mutex<Started>);
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Started {
+    #[default]
+    Not,
+    At(Instant),
+    Recalled,
+}
+
+impl Start {
+    /// Starts it, unless it was recalled.
+    pub(super) fn begin(&self) -> bool {
+        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = matches!(*started, Started::Not);
+        if begins {
+            *started = Started::At(Instant::now());
+        }
+        begins
+    }
+
+    /// Recalls it, unless it has started; then says when it did.
+    pub(crate) fn recall(&self) -> Result<(), Instant> {
+        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Started::At(at) = *started {
+            return Err(at);
+        }
+        *started = Started::Recalled;
+        Ok(())
+    }
+
+    /// When it started, if it did.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        let started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Started::At(at) = *started { Some(at) } else { None }
+    }
+}
+
+/// What runs on the handler's thread; made once for each thread.
+pub(super) type Resident = Box<dyn FnOnce(mpsc::Receiver<Invocation>, Arc<Vitals>) + Send>;
+
+/// How a handler's actor fares.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    name: String,
+    restarts: AtomicU64,
+    deaths_in_a_row: AtomicU64,
+    last_error: Mutex<Option<String>>,
+    metrics: crate::telemetry::Metrics,
+}
+
+/// Deaths in a row after which a handler counts as down.
+const DOWN_AFTER: u64 = 3;
+
+impl Vitals {
+    /// The actor has died, or could not be built; returns how long to wait before it is built again.
+    pub(super) fn died(&self, why: &str) -> Duration {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.metrics.actor_restarts.with_label_values(&["handler"]).inc();
+        let deaths = self.deaths_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        *lock(&self.last_error) = Some(why.to_owned());
+        tracing::warn!(handler = self.name, error = why, deaths, "a handler's actor died; building it again");
+        if deaths == DOWN_AFTER {
+            crate::alert::handler_down(&self.metrics, &self.name, why);
+        }
+        if deaths == 1 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(50u64 << deaths.min(8)).min(Duration::from_secs(10))
+    }
+
+    /// A delivery has ended well: the actor is sound.
+    pub(super) fn thrives(&self) {
+        self.deaths_in_a_row.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The thread that a handler's actor lives on at present.
+struct Seat {
+    inbox: mpsc::Sender<Invocation>,
+    arbiter: ArbiterHandle,
+    /// Milliseconds since the host began, as the thread last said.
+    beat: Arc<AtomicU64>,
+}
+
+/// The host of one handler.
+pub(crate) struct Host {
+    resident: Box<dyn Fn() -> Resident + Send + Sync>,
+    capacity: usize,
+    vitals: Arc<Vitals>,
+    began: Instant,
+    seat: Mutex<Seat>,
+    generation: AtomicUsize,
+    walled_off: Arc<AtomicUsize>,
+}
+
+/// The state of a handler's actor, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostState {
+    Running,
+    /// It died several times in a row and is being built again and again.
+    Down,
+    /// It does not let go of its thread.
+    Blocked,
+}
+
+/// How often a handler's thread says that it is alive.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Silence after which a thread counts as blocked.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Threads that one handler may have blocked at a time; after that it waits until one comes back.
+const MOST_WALLED_OFF: usize = 4;
+
+impl Host {
+    pub(super) fn new(
+        name: &str,
+        capacity: usize,
+        resident: Box<dyn Fn() -> Resident + Send + Sync>,
+        metrics: crate::telemetry::Metrics,
+    ) -> Self {
+        let vitals = Arc::new(Vitals {
+            name: name.to_owned(),
+            restarts: AtomicU64::new(0),
+            deaths_in_a_row: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+            metrics,
+        });
+        let began = Instant::now();
+        let walled_off = Arc::new(AtomicUsize::new(0));
+        let seat = Mutex::new(take_seat(resident(), capacity, &vitals, began));
+        Self { resident, capacity, vitals, began, seat, generation: AtomicUsize::new(0), walled_off }
+    }
+
+    /// Hands a delivery over; gives it back if there is no room, which permits rule out.
+    pub(crate) fn invoke(&self, invocation: Invocation) -> Result<(), Invocation> {
+        let inbox = lock(&self.seat).inbox.clone();
+        inbox.try_send(invocation).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back) => back,
+        })
+    }
+
+    /// Which thread is in use: changes when a blocked one is walled off.
+    pub(crate) fn generation(&self) -> usize {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn restarts(&self) -> u64 {
+        self.vitals.restarts.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.vitals.last_error).clone()
+    }
+
+    pub(crate) fn state(&self) -> HostState {
+        if self.silence() > SILENCE {
+            HostState::Blocked
+        } else if self.vitals.deaths_in_a_row.load(Ordering::Relaxed) >= DOWN_AFTER {
+            HostState::Down
+        } else {
+            HostState::Running
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        let beat = lock(&self.seat).beat.load(Ordering::Relaxed);
+        self.began.elapsed().saturating_sub(Duration::from_millis(beat))
+    }
+
+    /// Walls a thread off that has been silent for longer than a delivery may take, and starts another.
+    pub(crate) fn watch(&self, timeout: Duration) {
+        let silence = self.silence();
+        if silence <= timeout.max(SILENCE) || self.walled_off.load(Ordering::Relaxed) >= MOST_WALLED_OFF {
+            return;
+        }
+        let why = format!("the handler has blocked its thread for {} s", silence.as_secs());
+        self.vitals.restarts.fetch_add(1, Ordering::Relaxed);
+        self.vitals.metrics.actor_restarts.with_label_values(&["handler"]).inc();
+        *lock(&self.vitals.last_error) = Some(why.clone());
+        crate::alert::handler_down(&self.vitals.metrics, &self.vitals.name, &why);
+        self.walled_off.fetch_add(1, Ordering::Relaxed);
+        let fresh = take_seat((self.resident)(), self.capacity, &self.vitals, self.began);
+        let blocked = std::mem::replace(&mut *lock(&self.seat), fresh);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let walled_off = Arc::clone(&self.walled_off);
+        // Runs when the thread comes back; its inbox has no sender any more, so it ends by itself.
+        blocked.arbiter.spawn_fn(move || drop(walled_off.fetch_sub(1, Ordering::Relaxed)));
+    }
+
+    /// Lets the thread go.
+    pub(crate) fn stop(&self) {
+        lock(&self.seat).arbiter.stop();
+    }
+}
+
+fn take_seat(resident: Resident, capacity: usize, vitals: &Arc<Vitals>, began: Instant) -> Seat {
+    let (inbox, deliveries) = mpsc::channel(capacity.max(1));
+    let arbiter = Arbiter::new().handle();
+    let now = move || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let beat = Arc::new(AtomicU64::new(now()));
+    let (pulse, vitals) = (Arc::clone(&beat), Arc::clone(vitals));
+    arbiter.spawn_fn(move || {
+        actix::spawn(async move {
+            loop {
+                pulse.store(now(), Ordering::Relaxed);
+                tokio::time::sleep(BEAT).await;
+            }
+        });
+        resident(deliveries, vitals);
+    });
+    Seat { inbox, arbiter, beat }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

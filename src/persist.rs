@@ -1,0 +1,240 @@
+//! The ledger's room: one actor that writes, reads beside it, and the take-over at the start.
+//!
+//! Nothing else in the engine writes to the database. Every write is one verb of the lifecycle and names the status
+//! or the claim that it expects; what does not stand there any more is somebody else's news.
+
+mod accept;
+mod actor;
+mod claim;
+mod command;
+mod commit;
+mod config;
+mod counts;
+mod database;
+mod fault;
+mod finish;
+mod interest;
+mod operate;
+mod reads;
+mod record;
+mod recover;
+mod rows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix::prelude::*;
+use sea_orm::{DatabaseConnection, DbErr};
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+pub use command::{Attempt, Due, Finish};
+pub use config::Config;
+pub use database::{OpenError, sqlite_path};
+pub use interest::{Interest, Wanted};
+pub use operate::{Action, Operation};
+pub use reads::{CountsByLane, Filter, Reads, Whole};
+pub use record::{Accepted, AttemptRecord, Claim, Entry, NewRecord, Origin, Record};
+pub use recover::Orphan;
+
+use crate::clock::Timestamp;
+use crate::telemetry::Metrics;
+use command::{Command, Reply};
+
+/// How many events may wait to be accepted; above it callers are told to come back.
+const ACCEPT_ROOM: usize = 10_000;
+
+/// The mailbox only carries: what is in it has found room before.
+const MAILBOX: usize = 65_536;
+
+/// Why a command was not done.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// Too many events wait to be accepted; nothing of this command was taken.
+    #[error("the ledger's queue is full")]
+    Full,
+    /// Persistence has stopped; nothing of this command was taken.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The database refuses it.
+    #[error("the ledger refused the write: {0}")]
+    Refused(String),
+}
+
+/// The way to Persistence; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Persist {
+    actor: Addr<actor::Persistence>,
+    room: Arc<Semaphore>,
+    queued: Arc<AtomicUsize>,
+    arbiter: ArbiterHandle,
+    reads: Reads,
+    writer: DatabaseConnection,
+    /// The boot-unique id of this process in the ledger.
+    pub node: Uuid,
+}
+
+/// What [`open`] gives: the way to Persistence, and the lock on the database for as long as it is kept.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The way to Persistence.
+    pub persist: Persist,
+    /// Released when dropped.
+    pub lock: std::fs::File,
+}
+
+/// Opens and migrates the database and starts Persistence on a thread of its own.
+///
+/// # Errors
+/// [`OpenError`], which says what to do.
+pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledger, OpenError> {
+    let database::Opened { writer, readers, lock } = database::open(config).await?;
+    let queued = Arc::new(AtomicUsize::new(0));
+    let arbiter = Arbiter::new().handle();
+    let (commits, count) = (commit::Writer { db: writer.clone(), node, metrics }, Arc::clone(&queued));
+    let actor = Actor::start_in_arbiter(&arbiter, move |_| actor::Persistence::new(commits, count));
+    let room = Arc::new(Semaphore::new(ACCEPT_ROOM));
+    let persist = Persist { actor, room, queued, arbiter, reads: Reads { db: readers }, writer, node };
+    Ok(Ledger { persist, lock })
+}
+
+/// Makes or migrates the database and closes it again.
+///
+/// # Errors
+/// [`OpenError`], which says what to do.
+pub async fn migrate(config: &Config) -> Result<(), OpenError> {
+    let opened = database::open(config).await?;
+    let path = sqlite_path(&config.url)?;
+    let failed = |source| OpenError::Database { path, source };
+    opened.readers.close().await.map_err(failed.clone())?;
+    opened.writer.close().await.map_err(failed)
+}
+
+impl Persist {
+    /// Accepts events in one commit; the answers are in their order.
+    ///
+    /// # Errors
+    /// [`Error`]; with [`Error::Full`] at once, so that the caller can be told.
+    pub async fn accept(&self, records: Vec<NewRecord>, wanted: Wanted) -> Result<Vec<Accepted>, Error> {
+        let events = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(events).map_err(|_| Error::Full)?;
+        self.ask(|reply| Command::Accept { records, wanted, room, reply }).await
+    }
+
+    /// Claims events that are held in memory; says which of them are in hand now.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn claim(&self, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
+        self.ask(|reply| Command::Claim { claims, reply }).await
+    }
+
+    /// Claims what is due, oldest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn claim_due(&self, due: Due) -> Result<Vec<Claim>, Error> {
+        self.ask(|reply| Command::ClaimDue { due, reply }).await
+    }
+
+    /// Puts an event out of hand; false if the claim was not this node's any more, and nothing was changed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn finish(&self, finish: Finish) -> Result<bool, Error> {
+        self.ask(|reply| Command::Finish { finish: Box::new(finish), reply }).await
+    }
+
+    /// Does what an operator asks for; says how many records it changed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn operate(&self, operation: Operation) -> Result<u64, Error> {
+        self.ask(|reply| Command::Operate { operation, reply }).await
+    }
+
+    /// The reading side.
+    #[must_use]
+    pub const fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Commands that wait for the next commit.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Whether the actor lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.actor.connected()
+    }
+
+    /// Writes this process into the list of nodes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn register(&self, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
+        recover::register(&self.writer, self.node, name, handlers, now).await
+    }
+
+    /// What processes that are gone had in hand, some of it, and whether they were stopping on purpose.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn orphans(&self) -> Result<Vec<(Orphan, bool)>, DbErr> {
+        let draining: HashMap<Uuid, bool> = recover::others(&self.writer, self.node).await?;
+        let orphans = recover::claims(&self.reads.db, self.node, true, 1_000).await?;
+        let whole = |orphan: Orphan| {
+            let drained = draining.get(&orphan.owner).copied().unwrap_or(false);
+            (orphan, drained)
+        };
+        Ok(orphans.into_iter().map(whole).collect())
+    }
+
+    /// What this process has in hand, as the ledger knows it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn own_claims(&self) -> Result<Vec<Orphan>, DbErr> {
+        recover::claims(&self.reads.db, self.node, false, 100_000).await
+    }
+
+    /// Closes the books of all other nodes, once nothing is theirs any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn bury_nodes(&self, now: Timestamp) -> Result<(), DbErr> {
+        recover::bury_nodes(&self.writer, self.node, now).await
+    }
+
+    /// Says that this process stops on purpose.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn draining(&self) -> Result<(), DbErr> {
+        recover::drain(&self.writer, self.node).await
+    }
+
+    /// Closes the database. Who still waits for an answer gets [`Error::Closed`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.arbiter.stop();
+        self.reads.db.close_by_ref().await?;
+        self.writer.close_by_ref().await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        match self.actor.try_send(command(reply)) {
+            Ok(()) => {}
+            Err(SendError::Full(command)) => self.actor.send(command).await.map_err(|_| Error::Closed)?,
+            Err(SendError::Closed(_)) => return Err(Error::Closed),
+        }
+        answer.await.map_err(|_| Error::Closed)?
+    }
+}

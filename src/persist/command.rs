@@ -1,0 +1,184 @@
+//! What Persistence can be told to do. Each command is answered once, after its commit.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use uuid::Uuid;
+
+use super::Error;
+use super::interest::Wanted;
+use super::operate::Operation;
+use super::record::{Claim, NewRecord, Taken};
+use crate::clock::Timestamp;
+use crate::lifecycle::{AttemptStatus, Status, Transition};
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// One command in Persistence's queue.
+pub(super) enum Command {
+    Accept { records: Vec<NewRecord>, wanted: Wanted, room: OwnedSemaphorePermit, reply: Reply<Vec<Taken>> },
+    Claim { claims: Vec<Claim>, reply: Reply<Vec<bool>> },
+    ClaimDue { due: Due, reply: Reply<Vec<Claim>> },
+    Finish { finish: Box<Finish>, reply: Reply<bool> },
+    Operate { operation: Operation, reply: Reply<u64> },
+}
+
+impl actix::Message for Command {
+    type Result = ();
+}
+
+/// An answer to one of the commands, in the order of the batch.
+pub(super) enum Answer {
+    Accepted(Vec<Taken>),
+    Claimed(Vec<bool>),
+    Due(Vec<Claim>),
+    Finished(bool),
+    Operated(u64),
+}
+
+/// Takes due events in hand, from the head of what waits.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Whose events: one lane, or several when it is suspects that are looked for.
+    pub handlers: Vec<String>,
+    /// Whether to look for events that may have killed a process.
+    pub suspects: bool,
+    /// One fencing token for each permit that is free.
+    pub attempt_ids: Vec<Uuid>,
+    /// What is due at this moment.
+    pub now: Timestamp,
+}
+
+/// Puts an event out of hand.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// Its record.
+    pub record_id: Uuid,
+    /// The claim that ends.
+    pub attempt_id: Uuid,
+    /// Whose lane.
+    pub handler: String,
+    /// From in hand to where it stands next.
+    pub step: Transition,
+    /// The attempt that ended; none if it never started.
+    pub attempt: Option<Attempt>,
+    /// Attempts made, this one included if it started.
+    pub attempt_count: u32,
+    /// Retries used.
+    pub retry_count: u32,
+    /// Deaths of a process with it in hand.
+    pub crash_count: u32,
+    /// In which round.
+    pub round: u32,
+    /// When it is due again, if it is to wait.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The last error.
+    pub error: Option<String>,
+    /// The bus it came from, which is where its death is published.
+    pub bus: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: u32,
+    /// How it ended.
+    pub status: AttemptStatus,
+    /// When its claim was made.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Timestamp,
+    /// In which process.
+    pub node: Uuid,
+}
+
+impl Command {
+    /// How many rows it is about, so that a commit stays short.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Accept { records, .. } => records.len(),
+            Self::Claim { claims, .. } => claims.len(),
+            Self::ClaimDue { due, .. } => due.attempt_ids.len(),
+            Self::Finish { .. } => 1,
+            Self::Operate { .. } => 1,
+        }
+    }
+
+    /// Whether it only brings new events in; everything else goes first.
+    pub(super) const fn is_accept(&self) -> bool {
+        matches!(self, Self::Accept { .. })
+    }
+
+    pub(super) fn as_finish(&self) -> Option<&Finish> {
+        if let Self::Finish { finish, .. } = self { Some(finish) } else { None }
+    }
+
+    pub(super) fn as_claims(&self) -> &[Claim] {
+        if let Self::Claim { claims, .. } = self { claims } else { &[] }
+    }
+
+    pub(super) fn as_records(&self) -> &[NewRecord] {
+        if let Self::Accept { records, .. } = self { records } else { &[] }
+    }
+
+    /// Begins its writing; false if nobody wants it any more.
+    pub(super) fn begin(&self) -> bool {
+        match self {
+            Self::Accept { wanted, .. } => wanted.begin(),
+            _ => true,
+        }
+    }
+
+    /// Says that nothing of it was written.
+    pub(super) fn rewind(&self) {
+        if let Self::Accept { wanted, .. } = self {
+            wanted.rewind();
+        }
+    }
+
+    /// Answers it. A caller that has gone needs no answer.
+    pub(super) fn answer(self, answer: Answer) {
+        match (self, answer) {
+            (Self::Accept { reply, .. }, Answer::Accepted(answer)) => drop(reply.send(Ok(answer))),
+            (Self::Claim { reply, .. }, Answer::Claimed(answer)) => drop(reply.send(Ok(answer))),
+            (Self::ClaimDue { reply, .. }, Answer::Due(answer)) => drop(reply.send(Ok(answer))),
+            (Self::Finish { reply, .. }, Answer::Finished(answer)) => drop(reply.send(Ok(answer))),
+            (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
+            (command, _) => command.refuse("the answer is of another kind"),
+        }
+    }
+
+    /// Answers it with the database's refusal.
+    pub(super) fn refuse(self, why: &str) {
+        let error = || Error::Refused(why.to_owned());
+        match self {
+            Self::Accept { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Claim { reply, .. } => drop(reply.send(Err(error()))),
+            Self::ClaimDue { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Finish { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
+        }
+    }
+}
+
+/// What an event that waits is called in a query: these words must stand in it as they stand in the index.
+pub(super) const WAITING: &str = "status IN ('PENDING', 'RETRY_SCHEDULED', 'SCHEDULED')";
+
+/// The longest error text that is kept, in bytes.
+const MAX_TEXT: usize = 16 * 1_024;
+
+/// A text as a database takes it: without NUL, and not endless.
+pub(super) fn clean(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].replace('\0', "\u{fffd}")
+}
+
+/// The final status word of a status, as a column.
+pub(super) fn final_word(status: Status) -> Option<String> {
+    status.final_status().map(|end| end.as_str().to_owned())
+}

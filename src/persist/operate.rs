@@ -1,0 +1,249 @@
+//! What operators do to the ledger: redrive, discard, cancel, pause. Each is audited in its own transaction.
+
+use evenkeel_entity::{event_record, handler_state, operator_action};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use uuid::Uuid;
+
+use super::command::{clean, final_word};
+use super::counts::Counts;
+use super::fault::Fault;
+use super::record::word;
+use super::rows::{Bulk, Tx};
+use crate::clock::Timestamp;
+use crate::lifecycle::{Status, Verb, transition};
+
+/// Something an operator asks for.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What is done, to what.
+    pub action: Action,
+    /// The id of its line in the audit log, a uuid v7 of now.
+    pub id: Uuid,
+    /// Now.
+    pub at: Timestamp,
+    /// Who asks, as far as is known.
+    pub actor: String,
+    /// Why, if they say.
+    pub reason: Option<String>,
+}
+
+/// What an operator can do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A new round for these records; each with the handler that its type resolves to now.
+    Redrive(Vec<(Uuid, String)>),
+    /// The end of these dead letters.
+    Discard(Vec<Uuid>),
+    /// Stops this event before it starts.
+    Cancel(Uuid),
+    /// Lets a handler claim nothing, or again.
+    Pause {
+        /// Which handler.
+        handler: String,
+        /// Whether it is paused then.
+        paused: bool,
+    },
+    /// Nobody handles these events any more, or another handler does: from this lane and type to that lane.
+    Rebind {
+        /// The lane they wait in.
+        from: String,
+        /// Their type.
+        event_type: String,
+        /// The lane they shall wait in; none if nobody handles them.
+        to: Option<String>,
+    },
+}
+
+impl Action {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Redrive(_) => "redrive",
+            Self::Discard(_) => "discard",
+            Self::Cancel(_) => "cancel",
+            Self::Pause { paused: true, .. } => "pause",
+            Self::Pause { .. } => "resume",
+            Self::Rebind { .. } => "rebind",
+        }
+    }
+
+    fn target(&self) -> String {
+        match self {
+            Self::Redrive(records) if records.len() == 1 => records[0].0.to_string(),
+            Self::Discard(records) if records.len() == 1 => records[0].to_string(),
+            Self::Redrive(records) => format!("{} records", records.len()),
+            Self::Discard(records) => format!("{} records", records.len()),
+            Self::Cancel(record) => record.to_string(),
+            Self::Pause { handler, .. } => handler.clone(),
+            Self::Rebind { from, event_type, to } => {
+                format!("{event_type}: {from} -> {}", to.as_deref().unwrap_or("no handler"))
+            }
+        }
+    }
+}
+
+const REDRIVE: Bulk = Bulk {
+    head: "UPDATE event_record SET status = 'PENDING', final_status = NULL, completed_at = NULL, retry_count = 0, \
+           crash_count = 0, round = round + 1, handler_name = v.column2, next_attempt_at = v.column3, \
+           updated_at = v.column3 FROM (VALUES ",
+    row: "(?, ?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1 \
+           AND event_record.final_status IN ('DEAD_LETTER', 'NO_HANDLER')",
+};
+
+const DISCARD: Bulk = Bulk {
+    head: "UPDATE event_record SET status = 'DISCARDED', final_status = 'DISCARDED', next_attempt_at = NULL, \
+           completed_at = v.column2, updated_at = v.column2 FROM (VALUES ",
+    row: "(?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1",
+};
+
+const RESOLVE: Bulk = Bulk {
+    head: "UPDATE dead_letter SET resolution = v.column2 FROM (VALUES ",
+    row: "(?, ?)",
+    tail: ") AS v WHERE dead_letter.record_id = v.column1 AND dead_letter.resolution IS NULL",
+};
+
+/// Does it; returns how many records it changed.
+pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts) -> Result<u64, Fault> {
+    let at = operation.at;
+    let affected = match &operation.action {
+        Action::Redrive(records) => redrive(tx, records, at, counts).await?,
+        Action::Discard(records) => discard(tx, Verb::Discard, records, at, counts).await?,
+        Action::Cancel(record) => discard(tx, Verb::Cancel, &[*record], at, counts).await?,
+        Action::Pause { handler, paused } => pause(tx, handler, *paused, at).await?,
+        Action::Rebind { from, event_type, to } => rebind(tx, from, event_type, to.as_deref(), at, counts).await?,
+    };
+    if affected > 0 {
+        audit(tx, operation, affected).await?;
+    }
+    Ok(affected)
+}
+
+/// One record's standing before an operation.
+type Standing = (Uuid, String, Option<String>);
+
+/// Those of the records that this verb may start from, with where they stand and in which lane.
+async fn standing(tx: &Tx, verb: Verb, records: &[Uuid]) -> Result<Vec<(Uuid, Status, String)>, Fault> {
+    let mut found = Vec::with_capacity(records.len());
+    for ids in records.chunks(500) {
+        let rows: Vec<Standing> = event_record::Entity::find()
+            .select_only()
+            .columns([event_record::Column::Id, event_record::Column::Status, event_record::Column::HandlerName])
+            .filter(event_record::Column::Id.is_in(ids.iter().copied()))
+            .order_by_asc(event_record::Column::Id)
+            .into_tuple()
+            .all(tx)
+            .await?;
+        for (id, status, handler) in rows {
+            let status: Status = word(&status)?;
+            if verb.from().contains(&status) {
+                found.push((id, status, handler.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn redrive(tx: &Tx, records: &[(Uuid, String)], at: Timestamp, counts: &mut Counts) -> Result<u64, Fault> {
+    let ids: Vec<Uuid> = records.iter().map(|(id, _)| *id).collect();
+    let lanes: std::collections::HashMap<Uuid, &str> =
+        records.iter().map(|(id, handler)| (*id, handler.as_str())).collect();
+    let found = standing(tx, Verb::Redrive, &ids).await?;
+    let (mut values, mut resolved) = (Vec::new(), Vec::new());
+    for (id, status, old) in &found {
+        let new = lanes.get(id).copied().unwrap_or_default();
+        values.extend([Value::from(*id), new.into(), at.0.into()]);
+        resolved.extend([Value::from(*id), "REDRIVEN".into()]);
+        counts.step_between(old, new, legal(Verb::Redrive, *status, Status::Pending)?);
+    }
+    REDRIVE.execute(tx, values).await?;
+    RESOLVE.execute(tx, resolved).await?;
+    Ok(found.len() as u64)
+}
+
+async fn discard(tx: &Tx, verb: Verb, records: &[Uuid], at: Timestamp, counts: &mut Counts) -> Result<u64, Fault> {
+    let found = standing(tx, verb, records).await?;
+    let (mut values, mut resolved) = (Vec::new(), Vec::new());
+    for (id, status, handler) in &found {
+        values.extend([Value::from(*id), at.0.into()]);
+        resolved.extend([Value::from(*id), "DISCARDED".into()]);
+        counts.step(handler, legal(verb, *status, Status::Discarded)?);
+    }
+    DISCARD.execute(tx, values).await?;
+    RESOLVE.execute(tx, resolved).await?;
+    Ok(found.len() as u64)
+}
+
+async fn pause(tx: &Tx, handler: &str, paused: bool, at: Timestamp) -> Result<u64, Fault> {
+    let row = handler_state::ActiveModel {
+        handler_name: Set(handler.to_owned()),
+        paused: Set(paused),
+        changed_at: Set(at.0),
+    };
+    let columns = [handler_state::Column::Paused, handler_state::Column::ChangedAt];
+    let conflict = OnConflict::column(handler_state::Column::HandlerName).update_columns(columns).to_owned();
+    handler_state::Entity::insert(row).on_conflict(conflict).exec_without_returning(tx).await?;
+    Ok(1)
+}
+
+async fn rebind(
+    tx: &Tx,
+    from: &str,
+    event_type: &str,
+    to: Option<&str>,
+    at: Timestamp,
+    counts: &mut Counts,
+) -> Result<u64, Fault> {
+    let waits = event_record::Column::Status
+        .is_in(Verb::Unbind.from().iter().map(|status| status.as_str()))
+        .and(event_record::Column::HandlerName.eq(from))
+        .and(event_record::Column::EventType.eq(event_type));
+    let statuses: Vec<String> = event_record::Entity::find()
+        .select_only()
+        .column(event_record::Column::Status)
+        .filter(waits.clone())
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for status in &statuses {
+        let status: Status = word(status)?;
+        match to {
+            Some(to) => {
+                counts.add(from, status, -1);
+                counts.add(to, status, 1);
+            }
+            None => counts.step(from, legal(Verb::Unbind, status, Status::NoHandler)?),
+        }
+    }
+    let mut update =
+        event_record::Entity::update_many().filter(waits).col_expr(event_record::Column::UpdatedAt, Expr::value(at.0));
+    if let Some(to) = to {
+        update = update.col_expr(event_record::Column::HandlerName, Expr::value(to));
+    } else {
+        update = update
+            .col_expr(event_record::Column::Status, Expr::value(Status::NoHandler.as_str()))
+            .col_expr(event_record::Column::FinalStatus, Expr::value(final_word(Status::NoHandler)))
+            .col_expr(event_record::Column::NextAttemptAt, Expr::value(Option::<i64>::None))
+            .col_expr(event_record::Column::CompletedAt, Expr::value(at.0));
+    }
+    Ok(update.exec(tx).await?.rows_affected)
+}
+
+fn legal(verb: Verb, from: Status, to: Status) -> Result<crate::lifecycle::Transition, Fault> {
+    transition(verb, Some(from), to).map_err(|illegal| Fault::Refused(illegal.to_string()))
+}
+
+async fn audit(tx: &Tx, operation: &Operation, affected: u64) -> Result<(), Fault> {
+    let row = operator_action::ActiveModel {
+        id: Set(operation.id),
+        at: Set(operation.at.0),
+        actor: Set(clean(&operation.actor)),
+        action: Set(operation.action.name().to_owned()),
+        target: Set(clean(&operation.action.target())),
+        affected: Set(i64::try_from(affected).unwrap_or(i64::MAX)),
+        reason: Set(operation.reason.as_deref().map(clean)),
+    };
+    operator_action::Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}

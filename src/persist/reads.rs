@@ -1,0 +1,311 @@
+//! Reading the ledger: from a pool of its own, never through Persistence, so that a reader never delays a write.
+
+use std::collections::BTreeMap;
+
+use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Statement,
+};
+use uuid::Uuid;
+
+use super::command::WAITING;
+use super::record::{AttemptRecord, Record, word};
+use crate::clock::Timestamp;
+use crate::event::Payload;
+use crate::lifecycle::{FinalStatus, Status};
+
+/// Which records a list holds; nothing set is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the member of the record that must be equal")]
+pub struct Filter {
+    pub status: Option<Status>,
+    pub final_status: Option<FinalStatus>,
+    pub event_type: Option<String>,
+    pub handler: Option<String>,
+    pub source: Option<String>,
+    pub event_id: Option<String>,
+    pub subject: Option<String>,
+    /// Taken at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Taken before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// A record with everything that is known of it.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The record.
+    pub record: Record,
+    /// Its data.
+    pub payload: Payload,
+    /// All its attempts, in order; the one that runs is the last.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// Counts by lane and status.
+pub type CountsByLane = BTreeMap<(String, Status), i64>;
+
+/// The reading side of the ledger; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reads {
+    pub(super) db: DatabaseConnection,
+}
+
+impl Reads {
+    /// Up to `limit` records, newest first, that are older than `before`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, filter: &Filter, before: Option<Uuid>, limit: u64) -> Result<Vec<Record>, DbErr> {
+        let mut query = select(filter);
+        if let Some(before) = before {
+            query = query.filter(event_record::Column::Id.lt(before));
+        }
+        let query = query.order_by_desc(event_record::Column::Id).limit(limit);
+        let columns = without_data();
+        let rows = query.select_only().columns(columns).expr_as(Expr::value(Option::<Vec<u8>>::None), "data");
+        let rows = rows.into_model::<event_record::Model>().all(&self.db).await?;
+        rows.into_iter().map(|row| Record::from_model(row).map(|(record, _)| record)).collect()
+    }
+
+    /// Ids and types of up to `limit` records.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ids(&self, filter: &Filter, limit: u64) -> Result<Vec<(Uuid, String)>, DbErr> {
+        select(filter)
+            .select_only()
+            .columns([event_record::Column::Id, event_record::Column::EventType])
+            .order_by_asc(event_record::Column::Id)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.db)
+            .await
+    }
+
+    /// One record and all about it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn whole(&self, id: Uuid) -> Result<Option<Whole>, DbErr> {
+        let Some(row) = event_record::Entity::find_by_id(id).one(&self.db).await? else { return Ok(None) };
+        let (record, payload) = Record::from_model(row)?;
+        let rows = event_attempt::Entity::find()
+            .filter(event_attempt::Column::RecordId.eq(id))
+            .order_by_asc(event_attempt::Column::AttemptNumber)
+            .all(&self.db)
+            .await?;
+        let mut attempts = rows.into_iter().map(AttemptRecord::from_model).collect::<Result<Vec<_>, _>>()?;
+        attempts.extend(AttemptRecord::running(&record));
+        Ok(Some(Whole { record, payload, attempts }))
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn record(&self, id: Uuid) -> Result<Option<Record>, DbErr> {
+        let row = event_record::Entity::find_by_id(id).one(&self.db).await?;
+        row.map(|row| Record::from_model(row).map(|(record, _)| record)).transpose()
+    }
+
+    /// The records that hold the key of this event id, by source.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn holders(&self, event_id: &str, source: Option<&str>) -> Result<Vec<(String, Uuid)>, DbErr> {
+        let mut query = idempotency_key::Entity::find()
+            .select_only()
+            .columns([idempotency_key::Column::Source, idempotency_key::Column::RecordId])
+            .filter(idempotency_key::Column::EventId.eq(event_id));
+        if let Some(source) = source {
+            query = query.filter(idempotency_key::Column::Source.eq(source));
+        }
+        query.order_by_asc(idempotency_key::Column::Source).limit(10).into_tuple().all(&self.db).await
+    }
+
+    /// How many records stand where, by lane; exact, and cheap at any size.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn counts(&self) -> Result<CountsByLane, DbErr> {
+        let rows = status_count::Entity::find().all(&self.db).await?;
+        let mut counts = CountsByLane::new();
+        for row in rows {
+            *counts.entry((row.handler_name, word(&row.status)?)).or_default() += row.n;
+        }
+        Ok(counts)
+    }
+
+    /// Since when the oldest event of this lane is due, if one is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn oldest_due(&self, handler: &str, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+        let sql = format!(
+            "SELECT MIN(next_attempt_at) AS at FROM event_record INDEXED BY event_record_waiting \
+             WHERE {WAITING} AND crash_count < 2 AND handler_name = ? AND next_attempt_at <= ?"
+        );
+        self.moment(sql, handler, now).await
+    }
+
+    /// When the next event of this lane that is not due yet will be.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next_due(&self, handler: &str, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+        let sql = format!(
+            "SELECT MIN(next_attempt_at) AS at FROM event_record INDEXED BY event_record_waiting \
+             WHERE {WAITING} AND crash_count < 2 AND handler_name = ? AND next_attempt_at > ?"
+        );
+        self.moment(sql, handler, now).await
+    }
+
+    async fn moment(&self, sql: String, handler: &str, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+        let values = [handler.into(), now.0.into()];
+        let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+        let row = self.db.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get::<Option<i64>>("", "at")).transpose()?.flatten().map(Timestamp))
+    }
+
+    /// How many retries are due by now, counted up to a bound.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn retries_due(&self, handlers: &[String], now: Timestamp) -> Result<i64, DbErr> {
+        let mut due = 0;
+        for handler in handlers {
+            let sql = format!(
+                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM event_record INDEXED BY event_record_waiting WHERE {WAITING} \
+                 AND crash_count < 2 AND handler_name = ? AND next_attempt_at <= ? AND status = 'RETRY_SCHEDULED' \
+                 LIMIT 10000)"
+            );
+            let values = [handler.as_str().into(), now.0.into()];
+            let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+            if let Some(row) = self.db.query_one_raw(statement).await? {
+                due += row.try_get::<i64>("", "n")?;
+            }
+        }
+        Ok(due)
+    }
+
+    /// Whether any event that waits may have killed a process.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_suspects(&self) -> Result<bool, DbErr> {
+        let sql = format!(
+            "SELECT 1 FROM event_record INDEXED BY event_record_suspect WHERE {WAITING} AND crash_count >= 2 LIMIT 1"
+        );
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        Ok(self.db.query_one_raw(statement).await?.is_some())
+    }
+
+    /// The handlers that are paused.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn paused(&self) -> Result<Vec<String>, DbErr> {
+        handler_state::Entity::find()
+            .select_only()
+            .column(handler_state::Column::HandlerName)
+            .filter(handler_state::Column::Paused.eq(true))
+            .into_tuple()
+            .all(&self.db)
+            .await
+    }
+
+    /// The lanes and types of everything that waits.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn waiting_types(&self) -> Result<Vec<(String, String)>, DbErr> {
+        event_record::Entity::find()
+            .select_only()
+            .columns([event_record::Column::HandlerName, event_record::Column::EventType])
+            .filter(event_record::Column::Status.is_in(waiting_words()))
+            .distinct()
+            .into_tuple()
+            .all(&self.db)
+            .await
+    }
+
+    /// The types that had no handler, and how many events of each.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unhandled_types(&self) -> Result<Vec<(String, i64)>, DbErr> {
+        let sql = "SELECT event_type, COUNT(*) AS n FROM event_record INDEXED BY event_record_dead \
+                   WHERE final_status IN ('DEAD_LETTER', 'NO_HANDLER') AND final_status = 'NO_HANDLER' \
+                   GROUP BY event_type";
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        let rows = self.db.query_all_raw(statement).await?;
+        rows.iter().map(|row| Ok((row.try_get("", "event_type")?, row.try_get("", "n")?))).collect()
+    }
+
+    /// Whether the ledger can be read.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.db.ping().await
+    }
+}
+
+fn waiting_words() -> [&'static str; 3] {
+    [Status::Pending.as_str(), Status::RetryScheduled.as_str(), Status::Scheduled.as_str()]
+}
+
+/// The smallest uuid v7 of a moment: ids are in the order of acceptance, so the key bounds a span of time.
+fn first_id(at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.0.div_euclid(1_000)).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
+}
+
+fn select(filter: &Filter) -> Select<event_record::Entity> {
+    use event_record::Column as C;
+    let mut query = event_record::Entity::find();
+    if filter.final_status.is_some_and(|end| matches!(end, FinalStatus::DeadLetter | FinalStatus::NoHandler)) {
+        // Word by word the condition of the index of dead letters, so that it is used.
+        query = query.filter(Expr::cust("final_status IN ('DEAD_LETTER', 'NO_HANDLER')"));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(C::Status.eq(status.as_str()));
+    }
+    if let Some(end) = filter.final_status {
+        query = query.filter(C::FinalStatus.eq(end.as_str()));
+    }
+    let texts = [
+        (C::EventType, &filter.event_type),
+        (C::HandlerName, &filter.handler),
+        (C::Source, &filter.source),
+        (C::Subject, &filter.subject),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            query = query.filter(column.eq(text.as_str()));
+        }
+    }
+    if let Some(event_id) = &filter.event_id {
+        query = query.filter(Expr::cust_with_values(
+            "id IN (SELECT record_id FROM idempotency_key WHERE event_id = ? UNION ALL SELECT id FROM event_record \
+             WHERE status IN ('DUPLICATE', 'INVALID') AND event_id = ?)",
+            [event_id.as_str(), event_id.as_str()],
+        ));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(C::Id.gte(first_id(since))).filter(C::CreatedAt.gte(since.0));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(C::Id.lt(first_id(until.after(std::time::Duration::from_millis(1)))));
+        query = query.filter(C::CreatedAt.lt(until.0));
+    }
+    query
+}
+
+fn without_data() -> Vec<event_record::Column> {
+    use sea_orm::Iterable;
+    event_record::Column::iter().filter(|column| !matches!(column, event_record::Column::Data)).collect()
+}

@@ -1,0 +1,9 @@
+//! What the engine tells of itself: metrics and logs.
+//!
+//! A thing that happened is told once: the call that counts it also logs it. Nothing is decided here.
+
+mod log;
+mod metrics;
+
+pub use log::init;
+pub use metrics::Metrics;
