@@ -3,8 +3,10 @@
 //! A handler is an actix actor that handles [`Deliver<T>`]; it is made by a factory, lives on a thread of its own and
 //! is rebuilt when it dies. User code runs nowhere else.
 
+mod config;
 mod error;
 
+pub use config::Config;
 pub use error::{HandlerError, Kind};
 
 use std::sync::Arc;

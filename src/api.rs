@@ -1,0 +1,5 @@
+//! The HTTP API.
+
+mod config;
+
+pub use config::Config;

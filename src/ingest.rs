@@ -1,0 +1,5 @@
+//! The listeners.
+
+mod config;
+
+pub use config::Config;

@@ -1,0 +1,5 @@
+//! The processors and the lanes.
+
+mod config;
+
+pub use config::{Config, Timeouts};

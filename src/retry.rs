@@ -1,0 +1,5 @@
+//! Retries: the policy and the timers.
+
+mod policy;
+
+pub use policy::{RetryOverride, RetryPolicy};

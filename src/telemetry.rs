@@ -1,0 +1,5 @@
+//! Logs.
+
+mod config;
+
+pub use config::{Config, LogFormat};
