@@ -4,12 +4,14 @@
 //! is rebuilt when it dies. User code runs nowhere else.
 
 mod bind;
+mod config;
 mod error;
 mod host;
 mod register;
 mod resident;
 
-pub use bind::{Bind, BindError, DEFAULT_CONCURRENCY, Routes};
+pub use bind::{Bind, BindError, Routes};
+pub use config::Config;
 pub use error::{HandlerError, Kind};
 pub(crate) use host::{Ended, Host, HostState, Invocation, Start};
 pub use register::Registration;

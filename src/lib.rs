@@ -5,11 +5,20 @@ pub mod event;
 pub mod lifecycle;
 
 pub mod alert;
+pub mod api;
+pub mod bus;
+pub mod config;
+pub mod dead_letter;
+pub mod engine;
 pub mod handle;
+pub mod handlers;
+pub mod ingest;
 pub mod persist;
 pub mod process;
 pub mod retry;
 pub mod telemetry;
 
+pub use config::Config;
+pub use engine::Engine;
 pub use event::{Event, NewEvent, Payload};
-pub use handle::{Attempt, Deliver, HandlerError};
+pub use handle::{Attempt, Bind, Deliver, HandlerError};

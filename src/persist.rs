@@ -35,7 +35,7 @@ pub use database::{OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
 pub use operate::{Action, Operation};
 pub use reads::{CountsByLane, Filter, Reads, Whole};
-pub use record::{Accepted, AttemptRecord, Claim, Entry, NewRecord, Origin, Record};
+pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
 
 use crate::clock::Timestamp;
@@ -116,7 +116,7 @@ impl Persist {
     ///
     /// # Errors
     /// [`Error`]; with [`Error::Full`] at once, so that the caller can be told.
-    pub async fn accept(&self, records: Vec<NewRecord>, wanted: Wanted) -> Result<Vec<Accepted>, Error> {
+    pub async fn accept(&self, records: Vec<NewRecord>, wanted: Wanted) -> Result<Vec<Taken>, Error> {
         let events = u32::try_from(records.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(events).map_err(|_| Error::Full)?;
         self.ask(|reply| Command::Accept { records, wanted, room, reply }).await

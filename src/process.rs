@@ -30,12 +30,12 @@ pub(crate) use pool::ProcessorPool;
 pub(crate) use recovery::{rebind, take_over};
 
 use crate::clock::{Clock, Timestamp};
-use crate::handle::{BindError, DEFAULT_CONCURRENCY, Registration, Routes};
+use crate::handle::{BindError, Registration, Routes};
 use crate::persist::{Claim, Due, Entry, Persist, Record};
 use crate::retry::{RetryPolicy, RetryScheduler, Schedule};
 use crate::telemetry::Metrics;
 use hand::{Hand, Hold};
-use lane::{Admission, Order};
+use lane::{Admission, Order, Slot};
 use processor::{Processor, Run};
 use settled::Settled;
 
@@ -173,28 +173,28 @@ impl Pool {
 
     /// Decides how a new event of this lane enters the ledger.
     pub(crate) fn admit(&self, lane: Option<&Arc<Lane>>, deliver_at: Option<Timestamp>) -> (Entry, Entrance) {
-        let Some(lane) = lane else { return (Entry::NoHandler, Entrance::Nothing) };
+        let Some(lane) = lane else { return (Entry::NoHandler, Entrance(Place::Nothing)) };
         if let Some(at) = deliver_at.filter(|at| *at > self.clock.now()) {
-            return (Entry::Scheduled(at), Entrance::Later(Arc::clone(lane), at));
+            return (Entry::Scheduled(at), Entrance(Place::Later(Arc::clone(lane), at)));
         }
         match lane.admit(&self.hand, &self.clock) {
-            Admission::Claim(hold) => (Entry::Claimed(hold.attempt_id), Entrance::Claimed(hold)),
-            Admission::Memory(slot) => (Entry::Waiting, Entrance::Memory(slot)),
-            Admission::Ledger => (Entry::Waiting, Entrance::Ledger),
+            Admission::Claim(hold) => (Entry::Claimed(hold.attempt_id), Entrance(Place::Claimed(hold))),
+            Admission::Memory(slot) => (Entry::Waiting, Entrance(Place::Memory(slot))),
+            Admission::Ledger => (Entry::Waiting, Entrance(Place::Ledger)),
         }
     }
 
     /// The event is in the ledger as its entry said: it goes on from there.
     pub(crate) fn enter(&self, entrance: Entrance, claim: Claim, lane: &Arc<Lane>) {
-        match entrance {
-            Entrance::Claimed(hold) => {
+        match entrance.0 {
+            Place::Claimed(hold) => {
                 hold.on(claim.record_id, &claim.handler, claim.attempt_number);
                 self.processors.run(vec![(claim, hold)]);
             }
-            Entrance::Memory(slot) => slot.fill(claim),
-            Entrance::Ledger => lane.has_backlog(),
-            Entrance::Later(lane, at) => self.schedule(Schedule { at, lane: Arc::clone(&lane.name) }),
-            Entrance::Nothing => {}
+            Place::Memory(slot) => slot.fill(claim),
+            Place::Ledger => lane.has_backlog(),
+            Place::Later(lane, at) => self.schedule(Schedule { at, lane: Arc::clone(&lane.name) }),
+            Place::Nothing => {}
         }
     }
 
@@ -203,6 +203,33 @@ impl Pool {
         if let Some(order) = lane.next_order(&self.hand, &self.clock) {
             actix::spawn(carry_out(self.clone(), Arc::clone(lane), order));
         }
+    }
+
+    /// Something in this lane is due in the ledger; may be said from any thread.
+    pub(crate) fn announce(&self, lane: &str) {
+        if let Some(lane) = self.lane(lane) {
+            lane.has_backlog();
+            self.schedule(Schedule { at: self.clock.now(), lane: Arc::clone(&lane.name) });
+        }
+    }
+
+    /// Pauses or resumes a handler, in the ledger first, so that it holds through a restart.
+    pub(crate) async fn pause(&self, lane: &Lane, paused: bool, actor: &str) -> Result<(), crate::persist::Error> {
+        let action = crate::persist::Action::Pause { handler: lane.name.to_string(), paused };
+        self.operate(action, actor, None).await?;
+        lane.pause(paused);
+        self.announce(&lane.name);
+        Ok(())
+    }
+
+    /// Obeys what operators said of handlers before this process started.
+    pub(crate) async fn obey(&self) -> Result<(), sea_orm::DbErr> {
+        for name in self.persist.reads().paused().await? {
+            if let Some(lane) = self.lane(&name) {
+                lane.pause(true);
+            }
+        }
+        Ok(())
     }
 
     fn schedule(&self, schedule: Schedule) {
@@ -278,9 +305,11 @@ impl Pool {
 const CUT: Duration = Duration::from_secs(5);
 
 /// What is kept for an event while it is being accepted. Dropped, it gives back what it holds.
-pub(crate) enum Entrance {
+pub(crate) struct Entrance(Place);
+
+enum Place {
     Claimed(Hold),
-    Memory(lane::Slot),
+    Memory(Slot),
     Ledger,
     Later(Arc<Lane>, Timestamp),
     Nothing,
@@ -353,7 +382,7 @@ fn build_lanes(
         let bind = handler.bind.clone();
         let name: Arc<str> = bind.handler_name().into();
         routes.add(&name, &bind.patterns)?;
-        let concurrency = bind.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
+        let concurrency = bind.concurrency.unwrap_or(crate::handle::Config::DEFAULT_CONCURRENCY);
         let timeout = bind.timeout.unwrap_or(timeouts.handler);
         if concurrency == 0 {
             return Err(BindError::NoPermit(name.to_string()));

@@ -2,8 +2,10 @@
 //!
 //! A thing that happened is told once: the call that counts it also logs it. Nothing is decided here.
 
+mod config;
 mod log;
 mod metrics;
 
+pub use config::{Config, LogFormat};
 pub use log::init;
 pub use metrics::Metrics;

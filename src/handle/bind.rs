@@ -19,9 +19,6 @@ pub struct Bind {
     pub(crate) retry: Option<RetryOverride>,
 }
 
-/// Attempts that one handler may run at once, unless it is told.
-pub const DEFAULT_CONCURRENCY: usize = 10;
-
 impl Bind {
     /// Binds to a pattern, such as `order.paid` or `invoice.*`; the name is the pattern unless one is given.
     #[must_use]

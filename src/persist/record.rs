@@ -141,6 +141,38 @@ impl Claim {
         self.crash_count >= SUSPECT
     }
 
+    /// The record as this finish leaves it.
+    pub(crate) fn settled(&self, finish: &Finish) -> Record {
+        let event = &self.event;
+        let status = finish.step.to();
+        Record {
+            id: self.record_id,
+            event_id: event.id.clone(),
+            source: event.source.clone(),
+            event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
+            time: event.time.map(|time| time.to_rfc3339()),
+            datacontenttype: event.data.content_type.clone(),
+            extensions: event.extensions.clone(),
+            status,
+            final_status: status.final_status(),
+            handler_name: Some(self.handler.to_string()),
+            retry_count: finish.retry_count,
+            attempt_count: finish.attempt_count,
+            crash_count: finish.crash_count,
+            round: finish.round,
+            error: finish.error.clone(),
+            next_attempt_at: finish.next_attempt_at,
+            duplicate_of: None,
+            node: None,
+            origin: self.origin.clone(),
+            created_at: self.created_at,
+            updated_at: finish.at,
+            completed_at: status.is_final().then_some(finish.at),
+            claim: None,
+        }
+    }
+
     pub(super) fn from_model(row: event_record::Model, attempt_id: Uuid, now: Timestamp) -> Result<Self, DbErr> {
         let handler = row.handler_name.as_deref().unwrap_or_default().into();
         let (record_id, retry_count) = (row.id, unsigned(row.retry_count));

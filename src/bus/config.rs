@@ -1,0 +1,48 @@
+//! `[bus]`: which broker carries the events.
+//!
+//! Plain values only: nothing here connects to anything.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Which one.
+    pub kind: Kind,
+}
+
+/// The buses that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// None outside the process: an event is taken straight into the ledger.
+    #[default]
+    Embedded,
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        match word.as_str() {
+            "embedded" => Ok(Self::Embedded),
+            "kafka" | "rabbitmq" => {
+                Err(D::Error::custom(format_args!("this version has no `{word}` bus yet, only `embedded`")))
+            }
+            _ => Err(D::Error::custom(format_args!("there is no `{word}` bus, only `embedded`"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_of_a_later_version_is_told_from_a_wrong_word() {
+        let error = |text| toml::from_str::<Config>(text).unwrap_err().message().to_owned();
+        assert_eq!(error("kind = 'kafka'"), "this version has no `kafka` bus yet, only `embedded`");
+        assert_eq!(error("kind = 'kafak'"), "there is no `kafak` bus, only `embedded`");
+    }
+}

@@ -1,0 +1,111 @@
+//! The configuration: the sum of what the rooms want to know, read from `config.toml` and the environment.
+//!
+//! Only reading and judging happens here: nothing is opened, created or started, and no room reads the file or the
+//! environment by itself.
+
+mod check;
+mod decode;
+mod environment;
+mod error;
+mod key_path;
+mod load;
+mod places;
+mod schema;
+
+pub use decode::options;
+pub use error::{Error, Place, Problem, Problems};
+pub use key_path::KeyPath;
+pub use load::Loaded;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{api, bus, handle, ingest, persist, process, retry, telemetry};
+
+/// Everything that can be set. The default is the embedded engine: SQLite, no broker, loopback.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: api::Config,
+    /// The ledger's database.
+    pub database: persist::Config,
+    /// The bus.
+    pub bus: bus::Config,
+    /// The listeners.
+    pub listener: ingest::Config,
+    /// The processors.
+    pub pool: process::Config,
+    /// How long things may take.
+    pub timeouts: process::Timeouts,
+    /// How failures are tried again.
+    pub retry: retry::RetryPolicy,
+    /// The built-in handlers and what they are bound to.
+    pub handler: Vec<handle::Config>,
+    /// The logs.
+    pub telemetry: telemetry::Config,
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::{Table, Value};
+
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../config.toml");
+
+    /// The shipped file with every default in force. `#key` is a setting, `# Text` is prose.
+    fn uncommented() -> (String, String) {
+        let lines: Vec<&str> = SHIPPED
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.is_empty() && !setting.starts_with([' ', '#']) => setting,
+                _ => line,
+            })
+            .collect();
+        let handlers = lines.iter().position(|line| *line == "[[handler]]").unwrap();
+        (lines[..handlers].join("\n"), lines[handlers..].join("\n"))
+    }
+
+    fn keys(table: &Table) -> Vec<String> {
+        let mut keys = Vec::new();
+        for (name, section) in table.iter().filter(|(name, _)| *name != "handler") {
+            keys.extend(section.as_table().unwrap().keys().map(|key| format!("{name}.{key}")));
+        }
+        keys.sort();
+        keys
+    }
+
+    #[test]
+    fn the_shipped_file_changes_nothing_as_it_is() {
+        assert_eq!(Config::parse(SHIPPED, "config.toml").unwrap().config, Config::default());
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_key_with_its_default() {
+        let (settings, _) = uncommented();
+        assert_eq!(Config::parse(&settings, "config.toml").unwrap().config, Config::default());
+        let every = Table::try_from(Config::default()).unwrap();
+        assert_eq!(keys(&settings.parse().unwrap()), keys(&every));
+    }
+
+    #[test]
+    fn the_handlers_of_the_shipped_file_are_good_ones_and_show_every_key() {
+        let (_, handlers) = uncommented();
+        let loaded = Config::parse(&handlers, "config.toml").unwrap();
+        loaded.check(&["log", "webhook"]).unwrap();
+        let shown: Table = handlers.parse().unwrap();
+        let shown: Vec<&String> =
+            shown["handler"].as_array().unwrap().iter().filter_map(Value::as_table).flat_map(Table::keys).collect();
+        for key in handle::Config::KEYS {
+            assert!(shown.iter().any(|shown| *shown == key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_effective_configuration_reads_back() {
+        let config =
+            Config::parse("[[handler]]\nname = 'a'\nkind = 'log'\ntypes = ['a.*']\ntimeout = '3s'", "a").unwrap();
+        let text = toml::to_string(&config.config).unwrap();
+        assert_eq!(Config::parse(&text, "b").unwrap().config, config.config, "{text}");
+    }
+}

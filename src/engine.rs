@@ -1,0 +1,292 @@
+//! The engine: the rooms put together, started back to front and drained front to back.
+
+mod run;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::dev::MessageResponse;
+use actix::prelude::*;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::event::{Event, NewEvent};
+use crate::handle::{Bind, BindError, Deliver, FromPayload, HandlerError, Registration, Response};
+use crate::ingest::{Accepted, Intake, Rejected, SubmitError};
+use crate::persist::{self, OpenError, Reads, Record};
+use crate::process::{self, Parts, Pool, ProcessorPool};
+use crate::retry::RetryScheduler;
+use crate::telemetry::Metrics;
+
+/// Why the engine did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The bindings of the handlers.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A built-in handler's options.
+    #[error(transparent)]
+    Handler(#[from] crate::handlers::Error),
+    /// The ledger could not be read or written at the start or the end.
+    #[error("the ledger does not answer: {0}")]
+    Ledger(#[from] sea_orm::DbErr),
+    /// The instruments.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The log's filter.
+    #[error("`telemetry.log_level` is no filter: {0}")]
+    Log(#[from] tracing_subscriber::filter::ParseError),
+    /// The HTTP server.
+    #[error(transparent)]
+    Http(#[from] crate::api::Error),
+    /// The operating system, asked for signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] std::io::Error),
+    /// No record with this id.
+    #[error("there is no record {0}")]
+    Missing(Uuid),
+}
+
+/// Puts an engine together.
+#[derive(Debug, Default)]
+pub struct Builder {
+    loaded: config::Loaded,
+    clock: Clock,
+    handlers: Vec<Registration>,
+}
+
+impl Builder {
+    /// Takes the configuration from a file, and from `EVENKEEL__SECTION__KEY` variables over it.
+    ///
+    /// # Errors
+    /// [`config::Error`], which names file, line and key.
+    pub fn config_file(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        self.loaded = Config::load(Some(path.as_ref()))?;
+        Ok(self)
+    }
+
+    /// Takes this configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.loaded.config = config;
+        self
+    }
+
+    /// Takes a configuration with the places that its values came from.
+    #[must_use]
+    pub fn loaded(mut self, loaded: config::Loaded) -> Self {
+        self.loaded = loaded;
+        self
+    }
+
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Binds a handler actor. The factory makes one whenever one is needed: at the start, and when one has died.
+    #[must_use]
+    pub fn handler_actor<A, T>(self, bind: impl Into<Bind>, factory: impl Fn() -> A + Send + Sync + 'static) -> Self
+    where
+        A: Actor<Context = Context<A>> + actix::Handler<Deliver<T>>,
+        <A as actix::Handler<Deliver<T>>>::Result: Response + MessageResponse<A, Deliver<T>>,
+        T: FromPayload,
+    {
+        self.handler(Registration::actor::<A, T, _>(bind, "actor", factory))
+    }
+
+    /// Binds a function as a handler.
+    #[must_use]
+    pub fn handler_fn<T, F, R>(self, bind: impl Into<Bind>, function: F) -> Self
+    where
+        T: FromPayload,
+        F: Fn(Event<T>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), HandlerError>> + 'static,
+    {
+        self.handler(Registration::function(bind, "function", function))
+    }
+
+    /// Binds a handler that was put together elsewhere.
+    #[must_use]
+    pub fn handler(mut self, handler: Registration) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Starts the engine beside the application's own actors: opens no port and takes no signal. Needs a running actix
+    /// System.
+    ///
+    /// # Errors
+    /// [`Error`], which says what to do.
+    pub async fn start(mut self) -> Result<Engine, Error> {
+        self.loaded.check(crate::handlers::KINDS)?;
+        for handler in &self.loaded.config.handler {
+            self.handlers.push(crate::handlers::registration(&self.loaded, handler, &self.clock)?);
+        }
+        let config = self.loaded.config;
+        let metrics = Metrics::new()?;
+        let node = self.clock.new_id();
+        let ledger = persist::open(&config.database, node, metrics.clone()).await?;
+        let persist = ledger.persist;
+        let pool = Pool::new(Parts {
+            clock: self.clock,
+            persist: persist.clone(),
+            metrics,
+            pool: config.pool.clone(),
+            timeouts: config.timeouts.clone(),
+            retry: config.retry.clone(),
+            handlers: self.handlers,
+        })?;
+        prepare(&pool).await?;
+        let path = Arbiter::new().handle();
+        let intake = start_path(&pool, &path);
+        Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(Some(ledger.lock)) })))
+    }
+
+    /// Runs the service: the engine, its HTTP server, and signals; returns after a drain.
+    ///
+    /// # Errors
+    /// [`Error`], which says what to do.
+    pub async fn run(self) -> Result<(), Error> {
+        let telemetry = self.loaded.config.telemetry.clone();
+        crate::telemetry::init(&telemetry)?;
+        run::run(self, |_, address| tracing::info!(%address, "ready")).await
+    }
+}
+
+/// What has to be done before anything is claimed.
+async fn prepare(pool: &Pool) -> Result<(), Error> {
+    let handlers: Vec<String> = pool.lanes().map(|lane| lane.name.to_string()).collect();
+    pool.persist.register(&node_name(), &handlers, pool.clock.now()).await?;
+    process::take_over(pool).await?;
+    process::rebind(pool).await?;
+    pool.obey().await?;
+    Ok(())
+}
+
+/// The node's name for people: this machine's.
+fn node_name() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "evenkeel".to_owned())
+}
+
+/// Starts the actors of the path on a thread of their own.
+fn start_path(pool: &Pool, path: &ArbiterHandle) -> Intake {
+    let processors = Actor::start_in_arbiter(path, {
+        let pool = pool.clone();
+        move |_| ProcessorPool::new(pool)
+    });
+    let (clock, reads) = (pool.clock.clone(), pool.persist.reads().clone());
+    let lanes = pool.lanes().map(|lane| Arc::clone(&lane.name)).collect();
+    let due = processors.recipient();
+    pool.announce_to(Actor::start_in_arbiter(path, move |_| RetryScheduler::new(clock, reads, due, lanes)));
+    Intake::start(pool.clone(), path)
+}
+
+pub(crate) use run::run;
+
+/// A running engine; cheap to clone. It runs until [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    intake: Intake,
+    pool: Pool,
+    path: ArbiterHandle,
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+impl Engine {
+    /// Puts an engine together, beginning with the embedded default.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Submits an event. It is durable when this returns, and reaches a final status whatever happens then.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: nothing was taken, except for [`SubmitError::OutcomeUnknown`].
+    pub async fn submit(&self, event: NewEvent) -> Result<Accepted, SubmitError> {
+        self.0.intake.submit_one(event).await
+    }
+
+    /// Submits events in one commit; each has its own result, in order.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: nothing at all was taken, except for [`SubmitError::OutcomeUnknown`].
+    pub async fn submit_all(&self, events: Vec<NewEvent>) -> Result<Vec<Result<Accepted, Rejected>>, SubmitError> {
+        self.0.intake.submit(events).await
+    }
+
+    /// Waits for the final status of this record.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is no such record, [`Error::Ledger`] if the ledger cannot be read.
+    pub async fn settled(&self, id: Uuid) -> Result<Record, Error> {
+        self.0.pool.settled(id).await?.ok_or(Error::Missing(id))
+    }
+
+    /// The reading side of the ledger.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        self.0.pool.persist.reads()
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.pool.metrics
+    }
+
+    /// The configuration it runs with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    pub(crate) fn api(&self) -> crate::api::Deps {
+        let inner = &self.0;
+        crate::api::Deps { config: inner.config.server.clone(), intake: inner.intake.clone(), pool: inner.pool.clone() }
+    }
+
+    /// Drains: takes nothing more in, lets what runs end within `server.shutdown_timeout`, hands the rest back, and
+    /// closes the ledger. Costs no event a retry.
+    ///
+    /// # Errors
+    /// The database's, when it cannot be closed.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.drain(self.0.config.server.shutdown_timeout).await
+    }
+
+    async fn drain(&self, within: Duration) -> Result<(), Error> {
+        let pool = &self.0.pool;
+        pool.drain();
+        if let Err(error) = pool.persist.draining().await {
+            tracing::warn!(%error, "the ledger could not be told of the stop");
+        }
+        pool.finish_all(within).await;
+        let closed = pool.persist.close().await;
+        self.0.path.stop();
+        drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(closed?)
+    }
+}

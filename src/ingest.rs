@@ -1,0 +1,9 @@
+//! The way in: decoding, checking, accepting.
+//!
+//! Nothing is acknowledged here before Persistence has said that it is in the ledger.
+
+mod config;
+mod intake;
+
+pub use config::Config;
+pub use intake::{Accepted, Intake, Rejected, SubmitError};

@@ -1,0 +1,21 @@
+//! `[listener]`: how much is taken in at once.
+//!
+//! Plain values only: nothing here starts a listener.
+
+use serde::{Deserialize, Serialize};
+
+/// The listeners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// How many listeners take events in.
+    pub concurrency: usize,
+    /// Above this many waiting events the listeners pause.
+    pub max_pending: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { concurrency: 10, max_pending: 100_000 }
+    }
+}
