@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::dead_letter::{self, Operator};
 use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, FromPayload, HandlerError, Registration, Response};
 use crate::ingest::{Accepted, Intake, Rejected, SubmitError};
@@ -47,6 +48,12 @@ pub enum Error {
     /// The HTTP server.
     #[error(transparent)]
     Http(#[from] crate::api::Error),
+    /// The ledger could not be written.
+    #[error("the ledger cannot be written: {0}")]
+    Write(#[from] persist::Error),
+    /// No handler of this name.
+    #[error("there is no handler `{0}`")]
+    NoSuchHandler(String),
     /// The operating system, asked for signals.
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
@@ -239,6 +246,51 @@ impl Engine {
     /// [`Error::Missing`] if there is no such record, [`Error::Ledger`] if the ledger cannot be read.
     pub async fn settled(&self, id: Uuid) -> Result<Record, Error> {
         self.0.pool.settled(id).await?.ok_or(Error::Missing(id))
+    }
+
+    /// Starts a new round for one dead letter, or for one event that had no handler.
+    ///
+    /// # Errors
+    /// [`dead_letter::Error`], when nothing was changed.
+    pub async fn redrive(&self, id: Uuid, operator: &Operator) -> Result<(), dead_letter::Error> {
+        dead_letter::redrive(&self.0.pool, id, operator).await
+    }
+
+    /// Lays one dead letter to rest.
+    ///
+    /// # Errors
+    /// [`dead_letter::Error`], when nothing was changed.
+    pub async fn discard(&self, id: Uuid, operator: &Operator) -> Result<(), dead_letter::Error> {
+        dead_letter::discard(&self.0.pool, id, operator).await
+    }
+
+    /// Stops an event that has not started.
+    ///
+    /// # Errors
+    /// [`dead_letter::Error`], when nothing was changed.
+    pub async fn cancel(&self, id: Uuid, operator: &Operator) -> Result<(), dead_letter::Error> {
+        dead_letter::cancel(&self.0.pool, id, operator).await
+    }
+
+    /// Lets a handler claim nothing until it is resumed, through restarts too; what it runs ends as usual.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchHandler`], or the ledger's.
+    pub async fn pause(&self, handler: &str, operator: &Operator) -> Result<(), Error> {
+        self.set_paused(handler, true, operator).await
+    }
+
+    /// Lets a handler claim again.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchHandler`], or the ledger's.
+    pub async fn resume(&self, handler: &str, operator: &Operator) -> Result<(), Error> {
+        self.set_paused(handler, false, operator).await
+    }
+
+    async fn set_paused(&self, handler: &str, paused: bool, operator: &Operator) -> Result<(), Error> {
+        let lane = self.0.pool.lane(handler).ok_or_else(|| Error::NoSuchHandler(handler.to_owned()))?;
+        Ok(self.0.pool.pause(&lane, paused, &operator.name).await?)
     }
 
     /// The reading side of the ledger.

@@ -1,0 +1,114 @@
+//! What every test stands on: a ledger of its own, an engine on it, and an operator.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use evenkeel::clock::{Clock, Timestamp};
+use evenkeel::dead_letter::Operator;
+use evenkeel::engine::Builder;
+use evenkeel::lifecycle::{AttemptStatus, Status};
+use evenkeel::persist::{Record, Whole};
+use evenkeel::{Config, Engine};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Longest time that a test waits for something to happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder for one test's ledger.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The embedded default on a ledger in this folder.
+    pub fn config(&self) -> Config {
+        let mut config = Config::default();
+        config.database.url = format!("sqlite://{}", self.path().join("evenkeel.db").display());
+        config.server.shutdown_timeout = Duration::from_secs(5);
+        config
+    }
+
+    pub fn engine(&self) -> Builder {
+        Engine::builder().config(self.config())
+    }
+}
+
+/// A clock that stands still, at a moment of 2026.
+pub fn standing_clock() -> Clock {
+    Clock::manual(Timestamp(1_767_600_140_000_000))
+}
+
+pub fn operator() -> Operator {
+    Operator { name: "test".to_owned(), reason: None }
+}
+
+/// Waits for a record's final status.
+pub async fn settled(engine: &Engine, id: Uuid) -> Record {
+    tokio::time::timeout(PATIENCE, engine.settled(id)).await.expect("the event should settle").unwrap()
+}
+
+/// Waits until a record stands in this status.
+pub async fn until(engine: &Engine, id: Uuid, status: Status) -> Whole {
+    until_true(engine, id, |whole| whole.record.status == status).await
+}
+
+/// Waits until so many attempts have failed and the next is scheduled.
+pub async fn until_tried(engine: &Engine, id: Uuid, attempts: usize) -> Whole {
+    let waits = |whole: &Whole| whole.record.status == Status::RetryScheduled && whole.attempts.len() == attempts;
+    until_true(engine, id, waits).await
+}
+
+async fn until_true(engine: &Engine, id: Uuid, holds: impl Fn(&Whole) -> bool) -> Whole {
+    let seen = async {
+        loop {
+            let whole = engine.reads().whole(id).await.unwrap().expect("the record should exist");
+            if holds(&whole) {
+                return whole;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let seen = tokio::time::timeout(PATIENCE, seen).await;
+    seen.unwrap_or_else(|_| panic!("{id} should have come to the state that is waited for"))
+}
+
+/// How the attempts of a record ended, in order.
+pub async fn attempts(engine: &Engine, id: Uuid) -> Vec<AttemptStatus> {
+    engine.reads().whole(id).await.unwrap().unwrap().attempts.iter().map(|attempt| attempt.status).collect()
+}
+
+/// Stops an engine; nothing may be left in hand, and the kept counts must be the counted ones.
+pub async fn stop(engine: Engine) {
+    let counts = engine.reads().counts().await.unwrap();
+    let counted = engine.reads().list(&Default::default(), None, 100_000).await.unwrap();
+    for status in Status::ALL {
+        let kept: i64 = counts.iter().filter(|((_, of), _)| of == status).map(|(_, n)| n).sum();
+        let real = counted.iter().filter(|record| record.status == *status).count();
+        assert_eq!(kept, i64::try_from(real).unwrap(), "the count of {status}");
+    }
+    engine.shutdown().await.unwrap();
+}
+
+/// Counts calls of a handler.
+#[derive(Clone, Default)]
+pub struct Calls(Arc<AtomicUsize>);
+
+impl Calls {
+    /// One more; returns how many there were before.
+    pub fn next(&self) -> usize {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,4 @@
+//! One integration binary: the engine as a library, over HTTP, and as a process.
+
+mod harness;
+mod path;
