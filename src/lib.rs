@@ -6,5 +6,7 @@ pub mod lifecycle;
 
 pub mod handle;
 
+pub mod cli;
+
 pub use event::{Event, NewEvent, Payload};
 pub use handle::{Attempt, Deliver, HandlerError};
