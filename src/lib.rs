@@ -7,6 +7,7 @@ pub mod lifecycle;
 pub mod alert;
 pub mod api;
 pub mod bus;
+pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod engine;

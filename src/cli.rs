@@ -1,0 +1,132 @@
+//! The command line: what can be asked, and which exit status answers.
+//!
+//! The client commands know nothing of the engine but its HTTP interface, so they work against any node. Everything
+//! is written through a [`Screen`]; nothing here prints by itself.
+
+mod client;
+mod commands;
+mod events;
+mod local;
+mod pace;
+mod problem;
+mod screen;
+mod send;
+mod stats;
+mod text;
+mod wait;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use client::{ClientArgs, Output};
+pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
+pub use events::EventsCommand;
+pub use screen::Screen;
+pub use send::SendArgs;
+pub use stats::StatsArgs;
+
+use crate::clock::Clock;
+use pace::Pace;
+
+/// An actor-based event processing engine: takes events in, runs their handlers, retries, and remembers what happened.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, max_term_width = 100, after_help = commands::MAIN_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands. The first ones run or look after a node, the others talk to a running one.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start an engine to play with: no configuration, SQLite, demo handlers
+    Dev(DevArgs),
+    /// Run the engine as a service
+    Serve(ServeArgs),
+    /// Check a configuration without starting or creating anything
+    Check(CheckArgs),
+    /// Bring the database to the schema of this version
+    Migrate(MigrateArgs),
+    /// Measure how many events a second this machine can process
+    Bench(BenchArgs),
+    /// Send an event, or a file of events
+    Send(SendArgs),
+    /// See what happened to events
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Count the events by status
+    Stats(StatsArgs),
+}
+
+/// How a command ended, if it could be carried out at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done: status 0.
+    Done,
+    /// Carried out, and the answer is bad, such as an invalid event: status 1.
+    Failed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::FAILURE,
+        }
+    }
+}
+
+/// Reads the arguments, runs the command and says how it ended: 0 done, 1 failed, 2 usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    // One crypto provider for everything that speaks TLS. An error means that there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Whoever closed the pipe does not want to read it.
+            let _ = usage.print();
+            return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    // Not locked: an engine that runs in this process logs from other threads.
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut screen = Screen::new(&mut out, &mut err, Clock::default()).with_bars();
+    match run(cli.command, &mut screen) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            screen.note(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
+    match command {
+        Command::Dev(args) => local::dev(&args, screen),
+        Command::Serve(args) => local::serve(&args, screen),
+        Command::Check(args) => local::check(&args, screen),
+        Command::Migrate(args) => local::migrate(&args, screen),
+        Command::Bench(args) => local::bench(&args, screen),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(ask(command, screen, &Pace::default()))
+        }
+    }
+}
+
+/// The commands that talk to a running node.
+async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::Result<Exit> {
+    match command {
+        Command::Send(args) => send::run(args, screen, pace).await,
+        Command::Events(command) => events::run(command, screen).await,
+        Command::Stats(args) => stats::run(&args, screen).await,
+        local => anyhow::bail!("{local:?} does not talk to a running node"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

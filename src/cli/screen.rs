@@ -1,0 +1,151 @@
+//! Where the commands write: results on stdout, everything else on stderr.
+//!
+//! A reader that has gone away (`evenkeel events ls | head -1`) is no error: what it does not want to read is
+//! dropped, and the command's own result decides the exit status.
+
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::clock::{Clock, Timestamp};
+
+/// The two streams of a command, and the time it shows.
+pub struct Screen<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    clock: Clock,
+    bars: bool,
+}
+
+impl<'a> Screen<'a> {
+    /// A screen over these streams, without progress bars.
+    pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, clock: Clock) -> Self {
+        Self { out, err, clock, bars: false }
+    }
+
+    /// The same screen with progress bars, if stderr is a terminal.
+    #[must_use]
+    pub fn with_bars(mut self) -> Self {
+        self.bars = true;
+        self
+    }
+
+    /// The clock that relative times are told by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Writes a line of the result to stdout.
+    ///
+    /// # Errors
+    /// The stream's, but for a reader that has gone.
+    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+        let text = text.to_string();
+        put(self.out, &harmless(&text, &['\n', '\t']))
+    }
+
+    /// Writes a JSON document to stdout.
+    ///
+    /// # Errors
+    /// The stream's, but for a reader that has gone.
+    pub fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
+        put(self.out, &serde_json::to_string_pretty(document)?)
+    }
+
+    /// Writes a JSON document to stdout as it came, with its order and its digits.
+    ///
+    /// # Errors
+    /// The stream's, but for a reader that has gone.
+    pub fn raw_json(&mut self, document: &RawValue) -> io::Result<()> {
+        put(self.out, document.get())
+    }
+
+    /// Writes a note to stderr. There is nowhere to say that it could not be written.
+    pub fn note(&mut self, text: impl Display) {
+        let text = text.to_string();
+        let _ = put(self.err, &harmless(&text, &['\n', '\t']));
+    }
+
+    /// A progress bar on stderr; on anything but a terminal it is not drawn. The templates have no colours.
+    #[must_use]
+    pub fn bar(&self, length: Option<u64>, template: &str) -> ProgressBar {
+        if !self.bars {
+            return ProgressBar::hidden();
+        }
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}
+
+fn put(stream: &mut dyn Write, text: &str) -> io::Result<()> {
+    match writeln!(stream, "{text}").and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// The text with its control characters spelled out but for these: an event's subject must not drive a terminal.
+pub(super) fn harmless<'a>(text: &'a str, but: &[char]) -> Cow<'a, str> {
+    let harms = |letter: char| letter.is_control() && !but.contains(&letter);
+    if !text.contains(harms) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if harms(letter) {
+            // Writing to a String cannot fail.
+            let _ = write!(spelled, "{}", letter.escape_debug());
+        } else {
+            spelled.push(letter);
+        }
+    }
+    Cow::Owned(spelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error() {
+        let (mut out, mut err) = (Gone, Gone);
+        let mut screen = Screen::new(&mut out, &mut err, Clock::default());
+        screen.line("a result").unwrap();
+        screen.json(&[1, 2]).unwrap();
+        screen.note("a note");
+    }
+
+    #[test]
+    fn control_characters_are_spelled_out_but_for_line_ends() {
+        assert_eq!(harmless("a\u{1b}[2Jb\nc", &['\n']), "a\\u{1b}[2Jb\nc");
+        assert_eq!(harmless("a\nb", &[]), "a\\nb");
+    }
+}
