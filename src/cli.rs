@@ -3,6 +3,7 @@
 //! The client commands know nothing of the engine but its HTTP interface, so they work against any node. Everything
 //! is written through a [`Screen`]; nothing here prints by itself.
 
+mod bench;
 mod client;
 mod commands;
 mod events;
@@ -110,7 +111,7 @@ fn run(command: Command, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
         Command::Serve(args) => local::serve(&args, screen),
         Command::Check(args) => local::check(&args, screen),
         Command::Migrate(args) => local::migrate(&args, screen),
-        Command::Bench(args) => local::bench(&args, screen),
+        Command::Bench(args) => bench::bench(&args, screen),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(ask(command, screen, &Pace::default()))

@@ -12,3 +12,11 @@ pub struct Error;
 pub fn registration(_: &Loaded, _: &handle::Config, _: &Clock) -> Result<Registration, Error> {
     Err(Error)
 }
+/// tmp
+pub mod demo {
+    use super::Registration;
+    /// tmp
+    pub fn registrations() -> Vec<Registration> {
+        Vec::new()
+    }
+}

@@ -19,6 +19,8 @@ mod reads;
 mod record;
 mod recover;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,0 +1,200 @@
+//! The ledger by itself: its plans, its fences, and a batch with one bad command.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::command::Due;
+use super::rows::Bulk;
+use super::*;
+use crate::clock::Clock;
+use crate::event::{Event, Payload, checksum};
+use crate::lifecycle::{AttemptStatus, Status, Verb, transition};
+
+struct Desk {
+    persist: Persist,
+    clock: Clock,
+    _lock: std::fs::File,
+    _folder: TempDir,
+}
+
+async fn desk() -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { url: format!("sqlite://{}/l.db", folder.path().display()), ..Config::default() };
+    let clock = Clock::default();
+    let ledger = open(&config, clock.new_id(), Metrics::new().unwrap()).await.unwrap();
+    Desk { persist: ledger.persist, clock, _lock: ledger.lock, _folder: folder }
+}
+
+impl Desk {
+    fn record(&self, event_id: &str, entry: Entry) -> NewRecord {
+        let data = Payload::json("1");
+        let event = Event {
+            id: event_id.to_owned(),
+            source: "/test".to_owned(),
+            event_type: "a".to_owned(),
+            subject: None,
+            time: None,
+            extensions: Default::default(),
+            data,
+        };
+        NewRecord {
+            id: self.clock.new_id(),
+            checksum: checksum("a", &event.data),
+            event: Arc::new(event),
+            origin: Origin::embedded(),
+            handler: Some("lane".into()),
+            created_at: self.clock.now(),
+            entry,
+        }
+    }
+
+    async fn accept(&self, records: Vec<NewRecord>) -> Result<Vec<Taken>, Error> {
+        let (_interest, wanted) = Interest::new();
+        self.persist.accept(records, wanted).await
+    }
+
+    /// A record in hand; its id and its claim's.
+    async fn in_hand(&self, event_id: &str) -> (Uuid, Uuid) {
+        let attempt_id = self.clock.new_id();
+        let record = self.record(event_id, Entry::Claimed(attempt_id));
+        let id = record.id;
+        self.accept(vec![record]).await.unwrap();
+        (id, attempt_id)
+    }
+
+    fn success(&self, id: Uuid, attempt_id: Uuid) -> Finish {
+        let now = self.clock.now();
+        let attempt = Attempt {
+            number: 1,
+            status: AttemptStatus::Success,
+            started_at: now,
+            completed_at: now,
+            node: self.persist.node,
+        };
+        Finish {
+            record_id: id,
+            attempt_id,
+            handler: "lane".to_owned(),
+            step: transition(Verb::Finish, Some(Status::Processing), Status::Success).unwrap(),
+            attempt: Some(attempt),
+            attempt_count: 1,
+            retry_count: 0,
+            crash_count: 0,
+            round: 1,
+            next_attempt_at: None,
+            error: None,
+            bus: "embedded".to_owned(),
+            at: now,
+        }
+    }
+
+    async fn status(&self, id: Uuid) -> Status {
+        self.persist.reads().record(id).await.unwrap().unwrap().status
+    }
+}
+
+#[actix::test]
+async fn a_finish_of_somebody_elses_claim_changes_nothing_and_the_others_of_its_commit_are_written() {
+    let desk = desk().await;
+    let (mine, my_claim) = desk.in_hand("1").await;
+    let (lost, _) = desk.in_hand("2").await;
+    let fenced = desk.persist.finish(desk.success(lost, desk.clock.new_id()));
+    let good = desk.persist.finish(desk.success(mine, my_claim));
+    let (fenced, good) = tokio::join!(fenced, good);
+    assert_eq!((fenced, good), (Ok(false), Ok(true)));
+    assert_eq!((desk.status(lost).await, desk.status(mine).await), (Status::Processing, Status::Success));
+}
+
+#[actix::test]
+async fn a_finish_that_is_written_twice_recognises_itself() {
+    let desk = desk().await;
+    let (id, claim) = desk.in_hand("1").await;
+    assert_eq!(desk.persist.finish(desk.success(id, claim)).await, Ok(true));
+    assert_eq!(desk.persist.finish(desk.success(id, claim)).await, Ok(true));
+    assert_eq!(desk.persist.reads().whole(id).await.unwrap().unwrap().attempts.len(), 1);
+}
+
+#[actix::test]
+async fn a_command_that_the_database_refuses_fails_alone() {
+    let desk = desk().await;
+    let first = desk.record("1", Entry::Waiting);
+    let mut same_id = desk.record("2", Entry::Waiting);
+    same_id.id = first.id;
+    let good = desk.record("3", Entry::Waiting);
+    let (first, refused, good) =
+        tokio::join!(desk.accept(vec![first]), desk.accept(vec![same_id]), desk.accept(vec![good]));
+    assert_eq!(first, Ok(vec![Taken::New(Status::Pending)]));
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert_eq!(good, Ok(vec![Taken::New(Status::Pending)]));
+}
+
+#[actix::test]
+async fn an_accept_whose_caller_has_gone_is_not_written() {
+    let desk = desk().await;
+    let record = desk.record("1", Entry::Waiting);
+    let id = record.id;
+    let (interest, wanted) = Interest::new();
+    drop(interest);
+    assert_eq!(desk.persist.accept(vec![record], wanted).await, Err(Error::Closed));
+    assert!(desk.persist.reads().record(id).await.unwrap().is_none());
+}
+
+#[actix::test]
+async fn due_events_are_claimed_oldest_first_and_suspects_apart() {
+    let desk = desk().await;
+    let records: Vec<NewRecord> = (0..3).map(|n| desk.record(&n.to_string(), Entry::Waiting)).collect();
+    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    desk.accept(records).await.unwrap();
+    let due = |suspects| Due {
+        handlers: vec!["lane".to_owned()],
+        suspects,
+        attempt_ids: vec![desk.clock.new_id(), desk.clock.new_id()],
+        now: desk.clock.now(),
+    };
+    assert_eq!(desk.persist.claim_due(due(true)).await.unwrap().len(), 0);
+    let claimed: Vec<Uuid> =
+        desk.persist.claim_due(due(false)).await.unwrap().iter().map(|claim| claim.record_id).collect();
+    assert_eq!(claimed, ids[..2]);
+    let again = desk.persist.claim_due(due(false)).await.unwrap();
+    assert_eq!(again.iter().map(|claim| claim.record_id).collect::<Vec<_>>(), ids[2..]);
+}
+
+async fn plan(db: &DatabaseConnection, sql: &str) -> String {
+    let marks = sql.bytes().filter(|byte| *byte == b'?').count();
+    let values = vec![sea_orm::Value::from(1i64); marks];
+    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap() + "\n").collect()
+}
+
+#[actix::test]
+async fn no_statement_of_the_hot_path_reads_a_whole_table() {
+    let desk = desk().await;
+    let db = &desk.persist.reads().db;
+    let bulks: [(&str, Bulk); 6] = [
+        ("finish", finish::RECORDS),
+        ("claim", claim::CLAIMS),
+        ("standing", claim::STANDING),
+        ("written", finish::WRITTEN),
+        ("holders", accept::HOLDERS),
+        ("present", accept::PRESENT),
+    ];
+    for (name, bulk) in bulks {
+        for rows in [1, 512] {
+            let plan = plan(db, &bulk.sql(rows)).await;
+            for table in ["event_record", "event_attempt", "idempotency_key", " r", " k", " a", " o"] {
+                assert!(!plan.contains(&format!("SCAN {}", table.trim())), "{name} of {rows}:\n{plan}");
+            }
+        }
+    }
+    for suspects in [true, false] {
+        let due = Due { handlers: vec![String::new()], suspects, attempt_ids: vec![], now: desk.clock.now() };
+        let plan = plan(db, &claim::due_sql(&due)).await;
+        assert!(plan.contains("USING INDEX event_record_"), "{plan}");
+        assert!(suspects || !plan.contains("TEMP B-TREE"), "the head of a lane needs no sort:\n{plan}");
+    }
+}

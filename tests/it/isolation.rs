@@ -1,0 +1,111 @@
+//! One bad handler never disturbs the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel::lifecycle::Status;
+use evenkeel::{Bind, Event, HandlerError, NewEvent, Payload};
+use tokio::sync::Semaphore;
+
+use crate::harness::{PATIENCE, Place, settled, stop, until};
+
+async fn succeed(_: Event<Payload>) -> Result<(), HandlerError> {
+    Ok(())
+}
+
+fn event(event_type: &str) -> NewEvent {
+    NewEvent::raw(event_type, Payload::default())
+}
+
+#[actix::test]
+async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
+    let place = Place::new();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let block = move |_: Event<Payload>| {
+        // On the handler's own thread, like a call that should have been asynchronous.
+        drop(released.lock().unwrap().recv());
+        async { Ok(()) }
+    };
+    let mut builder = place.engine().handler_fn("healthy", succeed).handler_fn(Bind::to("block").concurrency(1), block);
+    for n in 0..21 {
+        let hang = |_: Event<Payload>| std::future::pending::<Result<(), HandlerError>>();
+        builder = builder.handler_fn(format!("hang.{n}"), hang);
+    }
+    let mut config = place.config();
+    config.server.shutdown_timeout = Duration::from_millis(100);
+    let engine = builder.config(config).start().await.unwrap();
+    let mut stuck = vec![engine.submit(event("block")).await.unwrap().id];
+    for n in 0..21 {
+        stuck.push(engine.submit(event(&format!("hang.{n}"))).await.unwrap().id);
+    }
+    for _ in 0..200 {
+        let id = engine.submit(event("healthy")).await.unwrap().id;
+        assert_eq!(settled(&engine, id).await.status, Status::Success);
+    }
+    for id in stuck {
+        assert_eq!(until(&engine, id, Status::Processing).await.record.attempt_count, 1);
+    }
+    drop(release);
+    stop(engine).await;
+}
+
+#[actix::test]
+async fn events_for_a_hanging_handler_are_all_accepted_and_wait_in_the_ledger() {
+    let place = Place::new();
+    let hang = |_: Event<Payload>| std::future::pending::<Result<(), HandlerError>>();
+    let bind = Bind::to("hang").concurrency(2).queue_capacity(10);
+    let mut config = place.config();
+    config.server.shutdown_timeout = Duration::from_millis(100);
+    let engine = place.engine().config(config).handler_fn(bind, hang).handler_fn("healthy", succeed);
+    let engine = engine.start().await.unwrap();
+    for _ in 0..30 {
+        let accepted = engine.submit_all((0..100).map(|_| event("hang")).collect()).await.unwrap();
+        assert!(accepted.iter().all(Result::is_ok));
+    }
+    let counts = engine.reads().counts().await.unwrap();
+    let count = |status| counts.get(&("hang".to_owned(), status)).copied().unwrap_or_default();
+    assert_eq!((count(Status::Processing), count(Status::Pending)), (2, 2_998));
+    let id = engine.submit(event("healthy")).await.unwrap().id;
+    assert_eq!(settled(&engine, id).await.status, Status::Success);
+    stop(engine).await;
+}
+
+#[actix::test]
+async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_down() {
+    let place = Place::new();
+    let healthy = Arc::new(Semaphore::new(0));
+    let heal = Arc::clone(&healthy);
+    let factory = move || {
+        assert!(healthy.available_permits() > 0, "the configuration is missing");
+        Sound
+    };
+    let engine = place.engine().handler_actor("a", factory).start().await.unwrap();
+    let id = engine.submit(event("a")).await.unwrap().id;
+    let restarts = || engine.metrics().actor_restarts.with_label_values(&["handler"]).get();
+    let down = async {
+        while restarts() < 3 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, down).await.unwrap();
+    assert_eq!(engine.metrics().alerts.with_label_values(&["handler_down"]).get(), 1);
+    heal.add_permits(1);
+    let record = settled(&engine, id).await;
+    assert_eq!((record.status, record.retry_count, record.attempt_count), (Status::Success, 0, 1));
+    stop(engine).await;
+}
+
+struct Sound;
+
+impl actix::Actor for Sound {
+    type Context = actix::Context<Self>;
+}
+
+impl actix::Handler<evenkeel::Deliver<Payload>> for Sound {
+    type Result = Result<(), HandlerError>;
+
+    fn handle(&mut self, _: evenkeel::Deliver<Payload>, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
