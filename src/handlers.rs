@@ -1,22 +1,8 @@
-//! tmp
-use crate::clock::Clock;
-use crate::config::Loaded;
-use crate::handle::{self, Registration};
-/// tmp
-pub const KINDS: &[&str] = &["log", "webhook"];
-/// tmp
-#[derive(Debug, thiserror::Error)]
-#[error("tmp")]
-pub struct Error;
-/// tmp
-pub fn registration(_: &Loaded, _: &handle::Config, _: &Clock) -> Result<Registration, Error> {
-    Err(Error)
-}
-/// tmp
-pub mod demo {
-    use super::Registration;
-    /// tmp
-    pub fn registrations() -> Vec<Registration> {
-        Vec::new()
-    }
-}
+//! Built-in handlers: what the configuration binds to event types, and what `evenkeel dev` shows.
+//!
+//! Each is an actor or a function like any handler of a user. Nothing here knows the engine, and nothing here
+//! retries, times out or records: that is the engine's, for these handlers as for all others.
+
+pub mod demo;
+pub mod log;
+pub mod webhook;

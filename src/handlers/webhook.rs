@@ -1,0 +1,112 @@
+//! Posts events to a URL: the way to a handler in any language.
+//!
+//! A request is a structured CloudEvent with the headers of Standard Webhooks; the answer's status decides what
+//! follows. There is no timeout here but for connecting: the engine drops the future at the attempt's deadline, which
+//! closes the connection.
+
+mod address;
+mod answer;
+mod body;
+mod resolver;
+mod signature;
+mod target;
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
+pub use signature::SecretError;
+pub use target::{Error, Options, Target};
+
+use std::future::ready;
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, ResponseFuture};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, RequestBuilder};
+
+use self::answer::Answer;
+use self::body::structured;
+use crate::clock::Clock;
+use crate::event::{Event, Payload};
+use crate::handle::{Attempt, Deliver, HandlerError};
+
+/// The handler of kind `webhook`.
+#[derive(Debug)]
+pub struct Webhook {
+    target: Arc<Target>,
+    /// Made for the first event, on the actor's own thread.
+    client: Option<Client>,
+}
+
+impl Webhook {
+    /// A handler with these options.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the options.
+    pub fn new(options: &Options, clock: Clock) -> Result<Self, Error> {
+        Target::new(options, clock).map(Self::from)
+    }
+
+    fn client(&mut self) -> Result<Client, HandlerError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.target.client()?,
+        };
+        Ok(self.client.insert(client).clone())
+    }
+}
+
+impl From<Target> for Webhook {
+    fn from(target: Target) -> Self {
+        Self { target: Arc::new(target), client: None }
+    }
+}
+
+impl Actor for Webhook {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver<Payload>> for Webhook {
+    type Result = ResponseFuture<Result<(), HandlerError>>;
+
+    fn handle(&mut self, delivery: Deliver<Payload>, _: &mut Context<Self>) -> Self::Result {
+        match self.client() {
+            Ok(client) => Box::pin(deliver(client, Arc::clone(&self.target), delivery)),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+}
+
+/// The receiver could not be asked, or did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{place} did not answer")]
+struct NoAnswer {
+    place: String,
+    source: reqwest::Error,
+}
+
+async fn deliver(client: Client, target: Arc<Target>, delivery: Deliver<Payload>) -> Result<(), HandlerError> {
+    let request = request(&client, &target, &delivery.event, &delivery.attempt);
+    // reqwest would name the whole URL, and that may hold secrets.
+    let no_answer = |error: reqwest::Error| NoAnswer { place: target.place(), source: error.without_url() };
+    let response = request.send().await.map_err(no_answer)?;
+    Answer::read(response).await.verdict(target.clock.now())
+}
+
+fn request(client: &Client, target: &Target, event: &Event<Payload>, attempt: &Attempt) -> RequestBuilder {
+    let id = attempt.record_id.to_string();
+    let timestamp = target.clock.now().0.div_euclid(1_000_000);
+    let body = structured(event);
+    let mut request = client
+        .post(target.url.clone())
+        .header(CONTENT_TYPE, "application/cloudevents+json")
+        .header("webhook-id", &id)
+        .header("webhook-timestamp", timestamp)
+        .header("evenkeel-attempt", attempt.number);
+    if let Some(secret) = &target.secret {
+        request = request.header("webhook-signature", secret.sign(&id, timestamp, &body));
+    }
+    request.body(body)
+}
