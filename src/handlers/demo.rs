@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::event::{Event, Payload};
-use crate::handle::{Deliver, HandlerError};
+use crate::handle::{Bind, Deliver, HandlerError, Registration};
 
 /// `demo.hello`: greets whom `data.name` names, or the world.
 ///
@@ -101,6 +101,20 @@ impl Handler<Deliver<Option<Failures>>> for Flaky {
         };
         Box::pin(ready(outcome))
     }
+}
+
+/// All of them, bound as `evenkeel dev` has them. `com.github.*` goes to the log.
+#[must_use]
+pub fn registrations() -> Vec<Registration> {
+    let named = |pattern: &str, name: &str| Bind::to(pattern).name(name);
+    vec![
+        Registration::function(named("demo.hello", "hello"), "demo", hello),
+        Registration::actor(named("demo.flaky", "flaky"), "demo", || Flaky),
+        Registration::function(named("demo.slow", "slow"), "demo", slow),
+        Registration::function(named("demo.fail", "fail"), "demo", fail),
+        Registration::function(named("demo.panic", "panic"), "demo", panic),
+        Registration::actor(named("com.github.*", "log"), "log", super::log::Log::default),
+    ]
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 mod address;
 mod answer;
-mod body;
 mod resolver;
 mod signature;
 mod target;
@@ -27,9 +26,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder};
 
 use self::answer::Answer;
-use self::body::structured;
 use crate::clock::Clock;
-use crate::event::{Event, Payload};
+use crate::event::{Event, Payload, to_structured};
 use crate::handle::{Attempt, Deliver, HandlerError};
 
 /// The handler of kind `webhook`.
@@ -98,7 +96,7 @@ async fn deliver(client: Client, target: Arc<Target>, delivery: Deliver<Payload>
 fn request(client: &Client, target: &Target, event: &Event<Payload>, attempt: &Attempt) -> RequestBuilder {
     let id = attempt.record_id.to_string();
     let timestamp = target.clock.now().0.div_euclid(1_000_000);
-    let body = structured(event);
+    let body = to_structured(event);
     let mut request = client
         .post(target.url.clone())
         .header(CONTENT_TYPE, "application/cloudevents+json")
