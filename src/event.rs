@@ -235,6 +235,8 @@ impl NewEvent {
         check_text(&mut found, "source", self.source.as_deref(), MAX_SOURCE_BYTES);
         check_text(&mut found, "type", Some(&self.event_type), MAX_ID_BYTES);
         check_text(&mut found, "subject", self.subject.as_deref(), MAX_SOURCE_BYTES);
+        let content_type = self.payload.content_type.as_deref();
+        check_text(&mut found, "datacontenttype", content_type, MAX_ID_BYTES);
         for (name, value) in &self.extensions {
             check_extension(&mut found, name, value);
         }
@@ -274,13 +276,20 @@ fn check_text(found: &mut Vec<Violation>, member: &str, value: Option<&str>, max
     }
 }
 
+/// Names that an extension would be mistaken for.
+const RESERVED: [&str; 9] =
+    ["data", "datacontenttype", "deliverat", "id", "source", "specversion", "subject", "time", "type"];
+
 fn check_extension(found: &mut Vec<Violation>, name: &str, value: &serde_json::Value) {
     let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if name.is_empty() || name.len() > MAX_ID_BYTES || !plain(name) {
         let detail = format!("`{name}` is no attribute name: only a-z and 0-9 are allowed");
         found.push(Violation::new(name, "bad_name", detail));
-    } else if value.is_array() || value.is_object() {
-        let detail = format!("`{name}` must be a string, a number or a boolean");
+    } else if RESERVED.contains(&name) {
+        let detail = format!("`{name}` is an attribute of every event and no extension");
+        found.push(Violation::new(name, "bad_name", detail));
+    } else if !(value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64()) {
+        let detail = format!("`{name}` must be a string, an integer or a boolean");
         found.push(Violation::new(name, "bad_value", detail));
     } else if value.as_str().is_some_and(|text| text.contains('\0')) {
         found.push(Violation::new(name, "nul", format!("`{name}` holds a NUL character")));
@@ -317,6 +326,13 @@ mod tests {
         let event = NewEvent::raw("a\0b", Payload::default()).id("x".repeat(256)).extension("Bad", 1);
         let pointers: Vec<String> = event.violations().into_iter().map(|violation| violation.pointer).collect();
         assert_eq!(pointers, ["/id", "/type", "/Bad"]);
+    }
+
+    #[test]
+    fn an_extension_has_a_name_of_its_own_and_a_plain_value() {
+        let event = NewEvent::raw("a", Payload::default()).extension("id", "x").extension("share", 0.5);
+        let codes: Vec<&str> = event.violations().into_iter().map(|violation| violation.code).collect();
+        assert_eq!(codes, ["bad_name", "bad_value"]);
     }
 
     #[test]

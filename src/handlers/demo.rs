@@ -126,13 +126,14 @@ mod tests {
     use crate::handlers::webhook::sample;
 
     fn event<T: FromPayload>(payload: Payload) -> Event<T> {
-        sample::delivery(payload).event.map(|payload| T::from_payload(&payload).unwrap())
+        let event = sample::delivery(payload).event;
+        event.with(T::from_payload(&event.data).unwrap())
     }
 
     async fn flaky(number: u32, payload: Payload) -> Result<(), HandlerError> {
         let delivery = sample::delivery(payload);
         let attempt = crate::Attempt { number, ..delivery.attempt };
-        let event = delivery.event.map(|payload| FromPayload::from_payload(&payload).unwrap());
+        let event = delivery.event.with(FromPayload::from_payload(&delivery.event.data).unwrap());
         Flaky.start().send(Deliver { event, attempt }).await.unwrap()
     }
 

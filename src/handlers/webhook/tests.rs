@@ -17,7 +17,7 @@ use super::resolver::PublicOnly;
 use super::*;
 use crate::handle::Kind;
 
-const BODY: &str = r#"{"specversion":"1.0","id":"e-1","source":"/shop","type":"order.paid","subject":"order 7","time":"2026-01-05T08:02:19Z","partitionkey":"k","data":{"n": 1}}"#;
+const BODY: &str = r#"{"id":"e-1","partitionkey":"k","source":"/shop","specversion":"1.0","subject":"order 7","time":"2026-01-05T08:02:19Z","type":"order.paid","data":{"n": 1}}"#;
 
 fn target(url: &str, secret: Option<&str>) -> Target {
     let options = Options { url: url.into(), secret: secret.map(str::to_owned), allow_private: true };
