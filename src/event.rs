@@ -12,6 +12,10 @@ use serde::de::value::{BytesDeserializer, StrDeserializer, UnitDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use sha2::{Digest, Sha256};
 
+mod structured;
+
+pub use structured::to_structured;
+
 /// Attributes beside the ones that CloudEvents names, `dataschema` among them, by name.
 pub type Extensions = BTreeMap<String, serde_json::Value>;
 

@@ -3,6 +3,7 @@
 //! Nothing is acknowledged here before Persistence has said that it is in the ledger.
 
 mod config;
+pub mod decode;
 mod intake;
 
 pub use config::Config;
