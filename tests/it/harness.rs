@@ -17,6 +17,20 @@ use uuid::Uuid;
 /// Longest time that a test waits for something to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Looks again and again until there is something, no longer than [`PATIENCE`].
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("this should have happened: {what}"))
+}
+
 /// A folder for one test's ledger.
 pub struct Place(TempDir);
 

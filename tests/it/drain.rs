@@ -1,0 +1,132 @@
+//! Stopping on purpose: what runs may end, the rest is handed back, and no event pays for it.
+
+use reqwest::StatusCode;
+use rustix::process::Signal;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+
+use crate::harness::{Place, eventually};
+use crate::process::{Node, attempts, configure};
+use crate::target::{Reply, Target};
+
+/// How many records stand in this status, in the ledger of an engine that is not running.
+fn in_ledger(place: &Place, status: &str) -> i64 {
+    let path = place.path().join("evenkeel.db");
+    let ledger = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    ledger.query_row("SELECT count(*) FROM event_record WHERE status = ?", [status], |row| row.get(0)).unwrap()
+}
+
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("e-{n}")).collect()
+}
+
+/// Whether an event that is sent now is turned away: by an answer, or because nobody listens any more.
+async fn turns_away(node: &Node) -> bool {
+    let send = node.http.post(format!("{}/api/v1/events", node.url)).json(&json!({ "type": "late", "id": "late" }));
+    let Ok(answer) = send.send().await else { return true };
+    if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+        return false;
+    }
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["code"], "draining");
+    true
+}
+
+#[actix::test]
+async fn sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry() {
+    let target = Target::new(|_| Reply::Hold);
+    let place = Place::new();
+    let handler = target.handler("target", "drain.*");
+    configure(&place, &format!("server.shutdown_timeout = \"2s\"\n{handler}concurrency = 5\n"));
+    let mut node = Node::serve(&place).await;
+    let records = node.submit_all("drain.test", &ids(20)).await;
+    target.until_in_hand(5).await;
+    node.process.signal(Signal::TERM);
+    eventually("new events are turned away", async || turns_away(&node).await.then_some(())).await;
+    target.release(2);
+    target.until_in_hand(3).await;
+    assert!(node.process.ended().await.success());
+    assert_eq!(target.seen().len(), 5, "nothing is started while the engine drains");
+    assert_eq!((in_ledger(&place, "SUCCESS"), in_ledger(&place, "PENDING")), (2, 18));
+
+    target.release_all();
+    let mut node = Node::serve(&place).await;
+    node.idle().await;
+    let mut abandoned = 0;
+    for id in &records {
+        let record = node.record(id).await;
+        assert_eq!((&record["status"], &record["retry_count"]), (&json!("SUCCESS"), &json!(0)));
+        assert_eq!(record["crash_count"], 0);
+        match attempts(&record)[..] {
+            ["SUCCESS"] => {}
+            ["ABANDONED", "SUCCESS"] => abandoned += 1,
+            ref ends => panic!("{id} ended as {ends:?}"),
+        }
+    }
+    assert_eq!((abandoned, node.list("").await.len()), (3, 20), "and the late event was not taken");
+    assert!(node.terminate().await.success());
+}
+
+#[actix::test]
+async fn sigterm_under_load_loses_nothing_and_abandons_nothing_that_ends_in_time() {
+    let target = Target::new(|_| Reply::Now(200));
+    let place = Place::new();
+    configure(&place, &target.handler("target", "drain.*"));
+    let mut node = Node::serve(&place).await;
+    let (url, http) = (format!("{}/api/v1/events", node.url), node.http.clone());
+    let load = actix::spawn(async move {
+        let mut accepted = 0;
+        loop {
+            let send = http.post(&url).json(&json!({ "type": "drain.test" })).send().await;
+            match send.map(|answer| answer.status()) {
+                Ok(StatusCode::ACCEPTED) => accepted += 1,
+                Ok(status) => assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE),
+                Err(_) => return accepted,
+            }
+        }
+    });
+    eventually("there is load", async || (target.seen().len() > 50).then_some(())).await;
+    assert!(node.terminate().await.success());
+    let accepted = load.await.unwrap();
+
+    let node = Node::serve(&place).await;
+    node.idle().await;
+    // The connection may have broken after a commit and before its answer.
+    let records = node.list("").await;
+    assert!((accepted..=accepted + 1).contains(&records.len()), "{accepted} accepted, {} on record", records.len());
+    for record in &records {
+        assert_eq!((&record["status"], &record["attempt_count"]), (&json!("SUCCESS"), &json!(1)), "{record}");
+    }
+}
+
+#[actix::test]
+async fn a_second_signal_ends_at_once_and_the_next_start_takes_over() {
+    let target = Target::new(|_| Reply::Hold);
+    let place = Place::new();
+    let handler = target.handler("target", "drain.*");
+    // Longer than a test waits: only the second signal ends it in time.
+    configure(&place, &format!("server.shutdown_timeout = \"10m\"\n{handler}"));
+    let mut node = Node::serve(&place).await;
+    let id = node.submit(&json!({ "type": "drain.test" })).await;
+    target.until_in_hand(1).await;
+    node.process.signal(Signal::TERM);
+    let is_draining = || !node.logged("message", "draining; a second signal ends at once").is_empty();
+    eventually("the engine drains", async || is_draining().then_some(())).await;
+    node.process.signal(Signal::TERM);
+    assert_eq!(node.process.ended().await.code(), Some(130));
+
+    target.release_all();
+    let node = Node::serve(&place).await;
+    let record = node.until(&id, "SUCCESS").await;
+    assert_eq!((attempts(&record), &record["retry_count"]), (vec!["ABANDONED", "SUCCESS"], &json!(0)));
+}
+
+#[actix::test]
+async fn ctrl_c_ends_an_idle_engine_although_a_client_keeps_its_connection() {
+    let place = Place::new();
+    let mut node = Node::dev(&place).await;
+    // The client's pool keeps this connection open.
+    assert_eq!(node.text("/readyz").await.0, StatusCode::OK);
+    node.process.signal(Signal::INT);
+    assert!(node.process.ended().await.success());
+}

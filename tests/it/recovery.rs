@@ -1,0 +1,77 @@
+//! Every state that an event can wait in survives `kill -9`.
+
+use std::time::Duration;
+
+use evenkeel::clock::{Clock, Timestamp};
+use serde_json::{Value, json};
+
+use crate::harness::{Place, eventually};
+use crate::process::{Node, attempts, configure};
+use crate::target::{Reply, Target};
+
+fn moment(record: &Value, field: &str) -> Timestamp {
+    chrono::DateTime::parse_from_rfc3339(record[field].as_str().unwrap()).unwrap().into()
+}
+
+#[actix::test]
+async fn what_waits_and_what_runs_survives_a_kill_and_overdue_events_fire_at_once() {
+    let target = Target::new(|delivery| match (delivery.event_id.as_str(), delivery.attempt) {
+        ("runs", 1) => Reply::Hold,
+        ("fails", 1) => Reply::Now(500),
+        _ => Reply::Now(200),
+    });
+    let place = Place::new();
+    let narrow = target.handler("narrow", "narrow.*");
+    let wide = target.handler("wide", "wide.*");
+    configure(&place, &format!("retry.initial_delay = \"1s\"\n{narrow}concurrency = 1\n{wide}"));
+    let mut node = Node::serve(&place).await;
+    let clock = Clock::default();
+    let (soon, late) = (clock.now().after(Duration::from_secs(1)), clock.now().after(Duration::from_secs(3_600)));
+    let scheduled = |at: Timestamp| json!({ "type": "wide.at", "deliver_at": at.to_rfc3339() });
+    let runs = node.submit(&json!({ "type": "narrow.a", "id": "runs" })).await;
+    target.until_in_hand(1).await;
+    let waits = node.submit(&json!({ "type": "narrow.a", "id": "waits" })).await;
+    let (soon, late) = (node.submit(&scheduled(soon)).await, node.submit(&scheduled(late)).await);
+    let fails = node.submit(&json!({ "type": "wide.b", "id": "fails" })).await;
+    let failed = node.until(&fails, "RETRY_SCHEDULED").await;
+    for (id, status) in [(&runs, "PROCESSING"), (&waits, "PENDING"), (&soon, "SCHEDULED"), (&late, "SCHEDULED")] {
+        assert_eq!(node.record(id).await["status"], status);
+    }
+    assert_eq!(attempts(&node.record(&runs).await), ["RUNNING"]);
+    node.process.kill9();
+
+    let due = moment(&failed, "next_attempt_at");
+    eventually("the retry is overdue", async || (clock.now() > due).then_some(())).await;
+    let node = Node::serve(&place).await;
+    for (id, ends) in [
+        (&runs, &["ABANDONED", "SUCCESS"][..]),
+        (&waits, &["SUCCESS"]),
+        (&soon, &["SUCCESS"]),
+        (&fails, &["FAILED", "SUCCESS"]),
+    ] {
+        let record = node.until(id, "SUCCESS").await;
+        assert_eq!(attempts(&record), ends);
+    }
+    let still = node.record(&late).await;
+    assert_eq!((&still["status"], attempts(&still).len()), (&json!("SCHEDULED"), 0));
+    let recovered = node.record(&runs).await;
+    let (first, second) = (&recovered["attempts"][0], &recovered["attempts"][1]);
+    assert_ne!(first["node"], second["node"], "each start is a node of its own");
+    assert!(first["error_message"].as_str().unwrap().contains("the process died"), "{first}");
+    assert_eq!(node.record(&fails).await["retry_count"], 1);
+}
+
+#[actix::test]
+async fn a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill() {
+    let target = Target::new(|delivery| Reply::Now(if delivery.attempt == 1 { 500 } else { 200 }));
+    let place = Place::new();
+    configure(&place, &format!("retry.initial_delay = \"4s\"\n{}", target.handler("target", "*")));
+    let mut node = Node::serve(&place).await;
+    let id = node.submit(&json!({ "type": "a" })).await;
+    let failed = node.until(&id, "RETRY_SCHEDULED").await;
+    node.process.kill9();
+    let node = Node::serve(&place).await;
+    let done = node.until(&id, "SUCCESS").await;
+    assert!(moment(&done["attempts"][1], "started_at") >= moment(&failed, "next_attempt_at"), "{done}");
+    assert_eq!(attempts(&done), ["FAILED", "SUCCESS"]);
+}
