@@ -28,9 +28,8 @@ async fn an_unknown_key_is_an_error_with_its_line_and_a_suggestion() {
     std::fs::write(place.path().join("config.toml"), "[pool]\nprocessors = 4\nqueue_capacty = 50\n").unwrap();
     for command in ["check", "serve", "migrate"] {
         let text = refusal(&place, &[command, "--config", "config.toml"]).await;
-        for part in ["queue_capacty", "queue_capacity", "config.toml", "3"] {
-            assert!(text.contains(part), "`{part}` is missing: {text}");
-        }
+        let finding = "config.toml:3:1: pool.queue_capacty: unknown key; did you mean `queue_capacity`?";
+        assert!(text.contains(finding), "{text}");
     }
     assert_eq!(files(place.path()), ["config.toml"]);
 }

@@ -41,13 +41,13 @@ async fn three_thousand_events_for_a_hanging_handler_are_accepted_and_memory_sta
     configure(&place, &format!("{log}{healthy}{hanging}concurrency = 5\nqueue_capacity = 100\n"));
     let node = Node::serve(&place).await;
     // First SQLite's cache, which has a bound of its own, is filled by events that end.
-    send(&node, "healthy", 1_600, 50).await;
+    send(&node, "healthy", 1_400, 50).await;
     node.idle().await;
     let before = resident(&node);
-    send(&node, "hang", 3_000, 25).await;
+    send(&node, "hang", 3_000, 10).await;
     let grown = resident(&node).saturating_sub(before);
-    println!("{before} KiB before, {grown} KiB more after 75,000 KiB of data");
-    assert!(grown < 30_000, "{grown} KiB more after 75,000 KiB of data");
+    println!("{before} KiB before, {grown} KiB more after 30,000 KiB of data");
+    assert!(grown < 15_000, "{grown} KiB more after 30,000 KiB of data");
 
     target.until_in_hand(5).await;
     let lane = handler(&node, "hanging").await;

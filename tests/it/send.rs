@@ -12,8 +12,7 @@ const CHEMICALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chemica
 /// Sends a file and waits for the ends of its events; gives the summary.
 async fn send(place: &Place, node: &Node, file: &str) -> Value {
     let timeout = format!("{}s", PATIENCE.as_secs());
-    let arguments =
-        ["send", "--file", file, "--wait", "--timeout", &timeout, "--output", "json", "--url", &node.url];
+    let arguments = ["send", "--file", file, "--wait", "--timeout", &timeout, "--output", "json", "--url", &node.url];
     let (code, out, err) = run(place.path(), &arguments).await;
     assert_eq!(code, 0, "{out}{err}");
     serde_json::from_str(&out).unwrap()
@@ -69,7 +68,8 @@ async fn a_thousand_chemical_changes_are_completed_although_their_target_fails_a
 async fn lines_that_are_no_events_are_named_and_the_others_are_sent() {
     let place = Place::new();
     let node = Node::dev(&place).await;
-    let lines = "{\"type\":\"demo.hello\"}\n{\"type\":\n{\"type\":\"demo.hello\",\"size\":3}\n{\"type\":\"demo.hello\"}\n";
+    let lines =
+        "{\"type\":\"demo.hello\"}\n{\"type\":\n{\"type\":\"demo.hello\",\"size\":3}\n{\"type\":\"demo.hello\"}\n";
     std::fs::write(place.path().join("events.ndjson"), lines).unwrap();
     let arguments = ["send", "--file", "events.ndjson", "--wait", "--output", "json", "--url", &node.url];
     let (code, out, err) = run(place.path(), &arguments).await;
