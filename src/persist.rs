@@ -119,6 +119,9 @@ impl Persist {
     /// # Errors
     /// [`Error`]; with [`Error::Full`] at once, so that the caller can be told.
     pub async fn accept(&self, records: Vec<NewRecord>, wanted: Wanted) -> Result<Vec<Taken>, Error> {
+        if records.len() > ACCEPT_ROOM {
+            return Err(Error::Refused(format!("more than {ACCEPT_ROOM} events at once; send them in several calls")));
+        }
         let events = u32::try_from(records.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(events).map_err(|_| Error::Full)?;
         self.ask(|reply| Command::Accept { records, wanted, room, reply }).await
