@@ -1,6 +1,7 @@
 //! A handler actor of one's own, embedded in an application: state that lives in the actor, a retry, and the record.
 //!
 //! Run it with `cargo run --example own_handler`.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
 

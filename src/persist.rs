@@ -124,7 +124,7 @@ impl Persist {
         }
         let events = u32::try_from(records.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(events).map_err(|_| Error::Full)?;
-        self.ask(|reply| Command::Accept { records, wanted, room, reply }).await
+        self.ask(|reply| Command::Accept { records, wanted, _room: room, reply }).await
     }
 
     /// Claims events that are held in memory; says which of them are in hand now.

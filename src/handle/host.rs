@@ -224,7 +224,9 @@ impl Host {
         self.generation.fetch_add(1, Ordering::AcqRel);
         let walled_off = Arc::clone(&self.walled_off);
         // Runs when the thread comes back; its inbox has no sender any more, so it ends by itself.
-        blocked.arbiter.spawn_fn(move || drop(walled_off.fetch_sub(1, Ordering::Relaxed)));
+        blocked.arbiter.spawn_fn(move || {
+            walled_off.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     /// Lets the thread go.

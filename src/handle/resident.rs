@@ -119,8 +119,18 @@ where
         }
         let data = match catch_unwind(|| T::from_payload(&event.data)) {
             Ok(Ok(data)) => data,
-            Ok(Err(error)) => return Ok(drop(reply.send(Ended::Undecodable(error.to_string())))),
-            Err(panic) => return Ok(drop(reply.send(Ended::Panicked(text_of(&*panic))))),
+            Ok(Err(error)) => {
+                return {
+                    let _: () = drop(reply.send(Ended::Undecodable(error.to_string())));
+                    Ok(())
+                };
+            }
+            Err(panic) => {
+                return {
+                    let _: () = drop(reply.send(Ended::Panicked(text_of(&*panic))));
+                    Ok(())
+                };
+            }
         };
         let delivery = Deliver { event: event.with(data), attempt };
         let answer = match catch_unwind(AssertUnwindSafe(|| actor.handle(delivery, ctx))) {

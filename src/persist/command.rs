@@ -15,7 +15,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// One command in Persistence's queue.
 pub(super) enum Command {
-    Accept { records: Vec<NewRecord>, wanted: Wanted, room: OwnedSemaphorePermit, reply: Reply<Vec<Taken>> },
+    Accept { records: Vec<NewRecord>, wanted: Wanted, _room: OwnedSemaphorePermit, reply: Reply<Vec<Taken>> },
     Claim { claims: Vec<Claim>, reply: Reply<Vec<bool>> },
     ClaimDue { due: Due, reply: Reply<Vec<Claim>> },
     Finish { finish: Box<Finish>, reply: Reply<bool> },

@@ -128,7 +128,7 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
     let (id, (_interest, wanted)) = (first.id, Interest::new());
     let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let records = vec![first, twin, other];
-    let accept = vec![command::Command::Accept { records, wanted, room, reply: oneshot::channel().0 }];
+    let accept = vec![command::Command::Accept { records, wanted, _room: room, reply: oneshot::channel().0 }];
     for careful in [false, true] {
         let answers = writer.write(&accept, careful).await.unwrap();
         let [command::Answer::Accepted(taken)] = &answers[..] else { panic!("one answer") };
