@@ -24,7 +24,7 @@ async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
     let released = std::sync::Mutex::new(released);
     let block = move |_: Event<Payload>| {
         // On the handler's own thread, like a call that should have been asynchronous.
-        drop(released.lock().unwrap().recv());
+        let _ = released.lock().unwrap().recv();
         async { Ok(()) }
     };
     let mut builder = place.engine().handler_fn("healthy", succeed).handler_fn(Bind::to("block").concurrency(1), block);
