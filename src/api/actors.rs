@@ -1,0 +1,129 @@
+//! The live tree of actors: who runs, who was built again and why, and what waits for whom.
+//!
+//! It has an answer while the ledger is away: what only the ledger knows is `null` then.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Serialize;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::handlers::{queued, state_of};
+use super::{Answer, State};
+use crate::persist::CountsByLane;
+use crate::process::Lane;
+use crate::retry::Timers;
+
+/// How long an actor, or the ledger, may think before the tree is shown without its answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// So many of a lane's attempts are shown.
+const MOST_IN_HAND: usize = 10;
+
+#[derive(Serialize)]
+struct Node<'a> {
+    name: String,
+    kind: &'a str,
+    state: &'static str,
+    restarts: u64,
+    last_error: Option<String>,
+    mailbox: Option<usize>,
+    #[serde(flatten)]
+    lane: Option<LaneView>,
+    children: Vec<Self>,
+}
+
+/// What only the actors of handlers have.
+#[derive(Serialize)]
+struct LaneView {
+    concurrency: usize,
+    lane_depth: Option<i64>,
+    in_hand: Vec<InHand>,
+}
+
+#[derive(Serialize)]
+struct InHand {
+    record_id: Uuid,
+    attempt_number: u32,
+    for_ms: u128,
+}
+
+impl<'a> Node<'a> {
+    fn new(name: impl Into<String>, kind: &'a str, is_alive: bool) -> Self {
+        let state = if is_alive { "RUNNING" } else { "DOWN" };
+        Self {
+            name: name.into(),
+            kind,
+            state,
+            restarts: 0,
+            last_error: None,
+            mailbox: None,
+            lane: None,
+            children: Vec::new(),
+        }
+    }
+}
+
+/// `GET /api/v1/actors`
+pub(super) async fn tree(state: Data<State>) -> Answer {
+    let counts = timeout(PATIENCE, state.reads().counts()).await.ok().and_then(Result::ok);
+    let persist = &state.pool.persist;
+    let draining = state.pool.is_draining();
+    let lanes = state.pool.lanes().map(|lane| handler(&state, lane, counts.as_ref()));
+    let children = vec![
+        Node { mailbox: Some(persist.queued()), ..Node::new("persistence", "persistence", persist.is_alive()) },
+        Node::new("intake", "intake", state.intake.is_alive()),
+        processors(&state),
+        scheduler(&state).await,
+        Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
+    ];
+    let engine = Node { children, ..Node::new("engine", "engine", true) };
+    Ok(HttpResponse::Ok().json(Node { state: if draining { "DRAINING" } else { "RUNNING" }, ..engine }))
+}
+
+fn processors(state: &State) -> Node<'static> {
+    let all = &state.pool.processors;
+    let children: Vec<Node<'_>> = (0..all.len())
+        .map(|slot| Node {
+            restarts: all.restarts(slot),
+            ..Node::new(format!("processor-{slot}"), "processor", all.is_alive(slot))
+        })
+        .collect();
+    // It builds dead Processors again within a second: while one lives, so does it.
+    let is_alive = children.iter().any(|processor| processor.state == "RUNNING");
+    Node { children, ..Node::new("processor-pool", "processor_pool", is_alive) }
+}
+
+async fn scheduler(state: &State) -> Node<'static> {
+    let scheduler = state.pool.scheduler();
+    let is_alive = scheduler.is_some_and(actix::Addr::connected);
+    let timers = match scheduler {
+        Some(scheduler) => timeout(PATIENCE, scheduler.send(Timers)).await.ok().and_then(Result::ok),
+        None => None,
+    };
+    Node { mailbox: timers, ..Node::new("retry-scheduler", "retry_scheduler", is_alive) }
+}
+
+fn handler<'a>(state: &State, lane: &'a Lane, counts: Option<&CountsByLane>) -> Node<'a> {
+    let now = state.pool.clock.now();
+    // A claim that is just being made has no record yet.
+    let in_hand = state.pool.in_hand(&lane.name, MOST_IN_HAND).into_iter().filter_map(|held| {
+        let for_ms = now.since(held.since).as_millis();
+        Some(InHand { record_id: held.record_id?, attempt_number: held.attempt_number, for_ms })
+    });
+    let view = LaneView {
+        concurrency: lane.concurrency,
+        lane_depth: counts.map(|counts| queued(lane, counts)),
+        in_hand: in_hand.collect(),
+    };
+    Node {
+        state: state_of(lane),
+        restarts: lane.host.restarts(),
+        last_error: lane.host.last_error(),
+        mailbox: Some(lane.in_memory()),
+        lane: Some(view),
+        ..Node::new(&*lane.name, &lane.kind, true)
+    }
+}

@@ -1,0 +1,31 @@
+//! Cursors: where a page ended. Opaque to clients, so that what is inside may change.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// The cursor of a page that ended with this record.
+pub(super) fn encode(last: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(last.as_bytes())
+}
+
+/// The last record of the page before; nothing if the cursor is none of ours.
+pub(super) fn decode(cursor: &str) -> Option<Uuid> {
+    let last = Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    (last.get_version_num() == 7 && last.get_variant() == uuid::Variant::RFC4122).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_cursor_reads_back_and_foreign_ones_do_not() {
+        let id = Clock::default().new_id();
+        assert_eq!(decode(&encode(id)), Some(id));
+        for foreign in ["x", "abc", "AAAAAAAAAAAAAAAAAAAAAA", &format!("{}A", encode(id)), &id.to_string()] {
+            assert_eq!(decode(foreign), None, "{foreign}");
+        }
+    }
+}

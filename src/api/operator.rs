@@ -1,0 +1,112 @@
+//! What operators ask for: who they are and why goes into the audit log.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Payload as Body;
+use serde_json::{Map, Value};
+
+use super::body;
+use super::problem::{Code, Problem};
+use super::query::{Parameters, unknown};
+use crate::dead_letter::Operator;
+use crate::event::{Payload, PayloadKind, Violation};
+
+/// The longest name and reason that are kept, in characters.
+const LONGEST: usize = 1_000;
+
+/// The members of a body, or nothing if there is no body.
+pub(super) type Members = Option<BTreeMap<String, String>>;
+
+/// Who asks, and why.
+pub(super) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
+    let reason = members.as_ref().and_then(|members| members.get("reason").map(String::as_str));
+    Operator { name: name(request), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
+}
+
+/// Who asks, as far as is known: nothing here proves it.
+pub(super) fn name(request: &HttpRequest) -> String {
+    let given = request.headers().get("x-operator").map(|name| String::from_utf8_lossy(name.as_bytes()));
+    match given.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) => shortened(name),
+        None => request.peer_addr().map_or_else(|| "api".to_owned(), |peer| format!("api@{}", peer.ip())),
+    }
+}
+
+/// Reads a body of texts by name. An empty text is none: "everything" has to be said by leaving the name out.
+pub(super) async fn members(
+    request: &HttpRequest,
+    body: Body,
+    limit: usize,
+    known: &[&str],
+) -> Result<Members, Problem> {
+    let bytes = body::read(request, body, limit).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    if (Payload { content_type: Some(content_type.to_owned()), bytes: None }).kind() != PayloadKind::Json {
+        let detail = format!("`{content_type}` is not read here; send JSON as `application/json`");
+        return Err(Problem::new(Code::UnsupportedContentType, detail).hint("Set `content-type: application/json`."));
+    }
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
+    let Value::Object(members) = value else {
+        return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
+    };
+    texts(members, known).map(Some)
+}
+
+fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
+    let unknown: Vec<Violation> = members
+        .keys()
+        .filter(|name| !known.contains(&name.as_str()))
+        .map(|name| unknown(name, "member", known))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Problem::of(Code::UnknownMember, unknown));
+    }
+    let (mut texts, mut wrong) = (BTreeMap::new(), Vec::new());
+    for (name, value) in members {
+        match value {
+            Value::String(text) if !text.is_empty() => drop(texts.insert(name, text)),
+            _ => {
+                let detail = format!("`{name}` has to be a text that is not empty; leave it out for all");
+                wrong.push(Violation::new(&name, "bad_value", detail));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(texts) } else { Err(Problem::of(Code::BadBody, wrong)) }
+}
+
+/// Carries an operation to its end even if the caller goes: half of it would be in the ledger and half not in memory.
+pub(super) async fn carry_out<T, E>(operation: impl Future<Output = Result<T, E>> + 'static) -> Result<T, Problem>
+where
+    T: 'static,
+    E: Into<Problem> + 'static,
+{
+    let ended = actix_web::rt::spawn(operation).await;
+    let ended = ended.map_err(|error| Problem::new(Code::Internal, "the operation broke off").caused_by(error))?;
+    ended.map_err(Into::into)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn an_operator_is_who_they_say_or_where_they_come_from() {
+        let peer = "192.0.2.7:4000".parse().unwrap();
+        let named = TestRequest::default().insert_header(("x-operator", " ada ")).peer_addr(peer).to_http_request();
+        assert_eq!(name(&named), "ada");
+        let unnamed = TestRequest::default().insert_header(("x-operator", " ")).peer_addr(peer).to_http_request();
+        assert_eq!(name(&unnamed), "api@192.0.2.7");
+    }
+}

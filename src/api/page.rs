@@ -1,0 +1,81 @@
+//! Pages of records: newest first, each with the cursor of the next.
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::query::{Parameters, bad};
+use super::{cursor, filter, problem};
+use crate::persist::{Filter, Reads, Record};
+use problem::{Code, Problem};
+
+const DEFAULT_LIMIT: u64 = 50;
+const MOST: u64 = 250;
+
+/// What a list was asked for.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub filter: Filter,
+    before: Option<Uuid>,
+    limit: u64,
+}
+
+#[derive(Serialize)]
+struct Items {
+    items: Vec<Record>,
+    next_cursor: Option<String>,
+}
+
+impl Page {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Problem> {
+        let known: Vec<&str> = filter::NAMES.into_iter().chain(["limit", "cursor"]).collect();
+        let parameters = Parameters::parse(query, &known)?;
+        let filter =
+            filter::read(parameters.pairs()).map_err(|wrong| Problem::of(Code::BadParameter, wrong))?;
+        let limit = match parameters.get("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+                bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them"))
+            })?,
+        };
+        let before = parameters.get("cursor").map(|text| {
+            cursor::decode(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
+        });
+        Ok(Self { filter, before: before.transpose()?, limit })
+    }
+
+    /// The answer.
+    pub async fn answer(&self, reads: &Reads) -> Result<HttpResponse, Problem> {
+        // One more than is shown, to know whether there is a next page.
+        let mut items = reads.list(&self.filter, self.before, self.limit + 1).await?;
+        let more = items.len() as u64 > self.limit;
+        if more {
+            items.pop();
+        }
+        let next_cursor = items.last().filter(|_| more).map(|last| cursor::encode(last.id));
+        Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_from_1_to_250_and_50_unless_told() {
+        assert_eq!(Page::parse("").unwrap().limit, 50);
+        assert_eq!(Page::parse("limit=").unwrap().limit, 50);
+        assert_eq!(Page::parse("limit=250").unwrap().limit, 250);
+        for limit in ["0", "251", "-1", "x", "1.5"] {
+            let problem = Page::parse(&format!("limit={limit}")).unwrap_err();
+            assert!(problem.to_string().starts_with("bad_parameter: `limit`"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_that_is_none_is_named() {
+        assert_eq!(Page::parse("cursor=xyz").unwrap_err().to_string(), "bad_cursor: `xyz` is no cursor");
+        assert_eq!(Page::parse("cursor=").unwrap().before, None);
+    }
+}
