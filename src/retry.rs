@@ -6,4 +6,4 @@ mod policy;
 mod scheduler;
 
 pub use policy::{RetryOverride, RetryPolicy};
-pub(crate) use scheduler::{LaneDue, RetryScheduler, Schedule};
+pub(crate) use scheduler::{LaneDue, RetryScheduler, Schedule, Timers};

@@ -30,7 +30,8 @@ pub(super) async fn read(
     limit: usize,
 ) -> Result<Bytes, Problem> {
     let encodings = request.headers().get_all(CONTENT_ENCODING);
-    if let Some(encoding) = encodings.into_iter().find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    if let Some(encoding) =
+        encodings.into_iter().find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         let detail = format!("the body is encoded as {encoding:?}; send it as it is");
         let accept = HeaderValue::from_static("identity");

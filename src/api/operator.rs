@@ -45,7 +45,8 @@ pub(super) async fn members(
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    let content_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
     if (Payload { content_type: Some(content_type.to_owned()), bytes: None }).kind() != PayloadKind::Json {
         let detail = format!("`{content_type}` is not read here; send JSON as `application/json`");
         return Err(Problem::new(Code::UnsupportedContentType, detail).hint("Set `content-type: application/json`."));

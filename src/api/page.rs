@@ -31,8 +31,7 @@ impl Page {
     pub fn parse(query: &str) -> Result<Self, Problem> {
         let known: Vec<&str> = filter::NAMES.into_iter().chain(["limit", "cursor"]).collect();
         let parameters = Parameters::parse(query, &known)?;
-        let filter =
-            filter::read(parameters.pairs()).map_err(|wrong| Problem::of(Code::BadParameter, wrong))?;
+        let filter = filter::read(parameters.pairs()).map_err(|wrong| Problem::of(Code::BadParameter, wrong))?;
         let limit = match parameters.get("limit") {
             None => DEFAULT_LIMIT,
             Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {

@@ -80,7 +80,8 @@ mod tests {
     use super::*;
 
     fn parse(query: &str) -> Result<Vec<(String, String)>, String> {
-        let parameters = Parameters::parse(query, &["status", "type", "limit"]).map_err(|problem| problem.to_string())?;
+        let parameters =
+            Parameters::parse(query, &["status", "type", "limit"]).map_err(|problem| problem.to_string())?;
         Ok(parameters.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 

@@ -1,5 +1,7 @@
 //! placeholder
 use super::{Answer, State};
-use actix_web::web::{Data, Payload};
 use actix_web::HttpRequest;
-pub(super) async fn submit(_: Data<State>, _: HttpRequest, _: Payload) -> Answer { Err(super::Problem::new(super::Code::Internal, "x")) }
+use actix_web::web::{Data, Payload};
+pub(super) async fn submit(_: Data<State>, _: HttpRequest, _: Payload) -> Answer {
+    Err(super::Problem::new(super::Code::Internal, "x"))
+}

@@ -23,7 +23,8 @@ fn the_readme_shows_the_example_as_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let example = std::fs::read_to_string(root.join("examples/own_handler.rs")).unwrap();
-    let shown = readme.split("<!-- examples/own_handler.rs -->\n```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown =
+        readme.split("<!-- examples/own_handler.rs -->\n```rust\n").nth(1).unwrap().split("```").next().unwrap();
     let body = example.split_once("\n\n").unwrap().1;
     assert_eq!(shown, body, "README.md shows examples/own_handler.rs without its head");
 }
