@@ -175,7 +175,7 @@ impl Server {
     /// Ends it: requests that run may end within this time, what runs longer is cut off.
     pub(crate) async fn stop(&self, within: Duration) {
         if tokio::time::timeout(within, self.handle.stop(true)).await.is_err() {
-            tracing::warn!("requests that were still running are cut off");
+            tracing::info!("connections that are still open are cut off");
             // A server that is dropped closes its connections, however far they are.
             self.running.abort();
         }

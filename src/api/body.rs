@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
@@ -15,11 +15,6 @@ use super::problem::{Code, Problem};
 
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A body that is too large is still read so far, and so long, before the connection is closed: a client that is
-/// cut off while it sends does not see the answer.
-const DISCARDED: usize = 16 << 20;
-const DISCARDING: Duration = Duration::from_secs(2);
 
 type Chunk = Result<Bytes, PayloadError>;
 
@@ -64,24 +59,11 @@ async fn collect(
         }
         Ok(body.freeze())
     };
-    let whole = tokio::time::timeout(patience, whole).await.unwrap_or_else(|_| {
+    // What is still on its way is left to actix: it closes the connection so that the answer is heard.
+    tokio::time::timeout(patience, whole).await.unwrap_or_else(|_| {
         let detail = format!("the body was not there after {} s", patience.as_secs());
-        // What may still come of it is no request.
-        Err(Problem::new(Code::RequestTimeout, detail).header(CONNECTION, HeaderValue::from_static("close")))
-    });
-    if whole.as_ref().is_err_and(|problem| problem.is(Code::BodyTooLarge)) {
-        let discard = async {
-            let mut discarded = 0;
-            while let Some(Ok(chunk)) = payload.next().await
-                && discarded < DISCARDED
-            {
-                discarded += chunk.len();
-            }
-        };
-        // Only a courtesy: the answer is the same whether it comes to an end or not.
-        let _ = tokio::time::timeout(DISCARDING, discard).await;
-    }
-    whole
+        Err(Problem::new(Code::RequestTimeout, detail))
+    })
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -34,7 +34,8 @@ pub(super) fn name(request: &HttpRequest) -> String {
     }
 }
 
-/// Reads a body of texts by name. An empty text is none: "everything" has to be said by leaving the name out.
+/// Reads a body of texts by name. A filter's text is never empty: "everything" has to be said by leaving the name
+/// out, not by a variable that happened to be empty.
 pub(super) async fn members(
     request: &HttpRequest,
     body: Body,
@@ -72,6 +73,7 @@ fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String,
     for (name, value) in members {
         match value {
             Value::String(text) if !text.is_empty() => drop(texts.insert(name, text)),
+            Value::Null | Value::String(_) if name == "reason" => {}
             _ => {
                 let detail = format!("`{name}` has to be a text that is not empty; leave it out for all");
                 wrong.push(Violation::new(&name, "bad_value", detail));

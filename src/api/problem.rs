@@ -116,10 +116,6 @@ impl Problem {
         self
     }
 
-    pub fn is(&self, code: Code) -> bool {
-        self.0.code == code
-    }
-
     /// What went wrong inside.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

@@ -1,7 +1,103 @@
-//! placeholder
-use super::{Answer, State};
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Payload};
-pub(super) async fn submit(_: Data<State>, _: HttpRequest, _: Payload) -> Answer {
-    Err(super::Problem::new(super::Code::Internal, "x"))
+//! Taking events in: one, or a batch in one commit. 202 is said only after they are in the ledger.
+
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::web::{Data, Payload as Body};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::problem::{Code, Problem};
+use super::{Answer, State, body};
+use crate::event::NewEvent;
+use crate::ingest::decode::{DecodeError, Limits, Submission, decode};
+use crate::ingest::{Accepted, SubmitError};
+
+/// `POST /api/v1/events`
+pub(super) async fn submit(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+    if state.pool.is_draining() {
+        return Err(SubmitError::Draining.into());
+    }
+    let body = body::read(&request, body, state.config.body_limit).await?;
+    let content_type = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    match decode(content_type.as_deref(), headers, body, Limits { batch: state.config.batch_limit })? {
+        Submission::One(event) => one(&state, event).await,
+        Submission::Batch(members) => batch(&state, members).await,
+    }
+}
+
+async fn one(state: &State, event: NewEvent) -> Answer {
+    let accepted = state.intake.submit_one(event).await?;
+    let location = format!("/api/v1/events/{}", accepted.id);
+    Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted))
+}
+
+/// What became of a batch.
+#[derive(Serialize)]
+struct Outcome {
+    accepted: usize,
+    duplicates: usize,
+    invalid: usize,
+    results: Vec<Member>,
+}
+
+/// What became of one event of a batch.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member {
+    Accepted(Accepted),
+    Invalid { error: Value },
+}
+
+impl Outcome {
+    fn of(members: impl Iterator<Item = Result<Accepted, Problem>>) -> Self {
+        let mut outcome = Self { accepted: 0, duplicates: 0, invalid: 0, results: Vec::new() };
+        for member in members {
+            outcome.results.push(match member {
+                Ok(accepted) => {
+                    let count = if accepted.duplicate { &mut outcome.duplicates } else { &mut outcome.accepted };
+                    *count += 1;
+                    Member::Accepted(accepted)
+                }
+                Err(problem) => {
+                    outcome.invalid += 1;
+                    Member::Invalid { error: problem.to_value() }
+                }
+            });
+        }
+        outcome
+    }
+}
+
+async fn batch(state: &State, members: Vec<Result<NewEvent, DecodeError>>) -> Answer {
+    let (mut events, mut errors) = (Vec::with_capacity(members.len()), Vec::with_capacity(members.len()));
+    for member in members {
+        match member {
+            Ok(event) => {
+                events.push(event);
+                errors.push(None);
+            }
+            Err(error) => errors.push(Some(error)),
+        }
+    }
+    // One call, so one commit: all that is valid is taken, or nothing.
+    let taken = if events.is_empty() { Vec::new() } else { state.intake.submit(events).await? };
+    let mut taken = taken.into_iter();
+    let outcome = Outcome::of(errors.into_iter().filter_map(|error| match error {
+        Some(error) => Some(Err(error.into())),
+        None => taken.next().map(|result| result.map_err(Into::into)),
+    }));
+    if outcome.accepted + outcome.duplicates == 0 {
+        return Err(none(outcome));
+    }
+    let mut answer = if outcome.invalid == 0 { HttpResponse::Accepted() } else { HttpResponse::MultiStatus() };
+    Ok(answer.json(outcome))
+}
+
+fn none(outcome: Outcome) -> Problem {
+    let detail = format!("none of the {} events is valid", outcome.invalid);
+    let problem = Problem::new(Code::NoEventAccepted, detail).with("accepted", 0).with("duplicates", 0);
+    // Texts and numbers only: they cannot fail to be JSON.
+    let results = serde_json::to_value(outcome.results).unwrap_or_default();
+    problem.with("invalid", outcome.invalid).with("results", results)
 }

@@ -49,6 +49,9 @@ impl Writer {
                 }
             }
         }
+        // Also if nobody wanted it any more: without this, a ledger that came back would count as away until somebody
+        // writes, and nobody is sent to a node that is not ready.
+        self.metrics.ledger_unavailable.set(0);
     }
 
     async fn recover(

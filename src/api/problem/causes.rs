@@ -4,6 +4,7 @@ use sea_orm::DbErr;
 
 use super::{Code, Problem};
 use crate::dead_letter;
+use crate::ingest::decode::{DecodeError, Refusal};
 use crate::ingest::{Rejected, SubmitError};
 use crate::persist;
 
@@ -47,6 +48,17 @@ impl From<Rejected> for Problem {
     }
 }
 
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        let code = Code::from_word(error.code).unwrap_or(match error.status() {
+            Refusal::Malformed => Code::InvalidEvent,
+            Refusal::Unsupported => Code::UnsupportedContentType,
+            Refusal::TooLarge => Code::BatchTooLarge,
+        });
+        Self::new(code, error.detail).errors(error.violations)
+    }
+}
+
 impl From<dead_letter::Error> for Problem {
     fn from(error: dead_letter::Error) -> Self {
         use dead_letter::Error;
@@ -60,5 +72,28 @@ impl From<dead_letter::Error> for Problem {
             Error::TooMany => Code::TooMany,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::decode::{Limits, decode};
+
+    #[test]
+    fn the_codes_of_the_decoder_are_in_the_table_with_their_status() {
+        let bodies = ["", "{", "7", "[]", "[0,0]", "{}", r#"{"type":"t","x":1}"#, r#"{"type":"t","type":"t"}"#];
+        for (content_type, body) in
+            bodies.map(|body| ("application/json", body)).into_iter().chain([("text/plain", "")])
+        {
+            let error = decode(Some(content_type), [], body.into(), Limits { batch: 1 }).unwrap_err();
+            let code = Code::from_word(error.code).unwrap();
+            let status = match error.status() {
+                Refusal::Malformed => 400,
+                Refusal::Unsupported => 415,
+                Refusal::TooLarge => 413,
+            };
+            assert_eq!(code.status(), status, "{body}");
+        }
     }
 }
