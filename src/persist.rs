@@ -6,6 +6,7 @@
 mod accept;
 mod actor;
 mod claim;
+mod column;
 mod command;
 mod commit;
 mod config;

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::command::WAITING;
-use super::record::{AttemptRecord, Record, word};
+use super::column::{WAITING, word};
+use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
