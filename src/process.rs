@@ -190,11 +190,10 @@ impl Pool {
     }
 
     fn schedule(&self, schedule: Schedule) {
-        let lane = Arc::clone(&schedule.lane);
-        let told = self.scheduler.get().is_some_and(|scheduler| scheduler.try_send(schedule).is_ok());
-        if !told && let Some(lane) = self.lane(&lane) {
-            // Too many timers at once: the lane looks for itself, once a second.
-            lane.has_backlog();
+        let Some(scheduler) = self.scheduler.get() else { return };
+        if let Err(SendError::Full(schedule)) = scheduler.try_send(schedule) {
+            // A timer that is not set would be a retry that comes only with the next restart: wait for room.
+            actix::spawn(scheduler.send(schedule));
         }
     }
 

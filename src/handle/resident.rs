@@ -76,7 +76,10 @@ where
         }));
         let end = match born {
             // The address is kept, or the actor would stop for want of one.
-            Ok(_address) => ended.await.unwrap_or_else(|_| End::Died("the actor stopped".to_owned())),
+            Ok(_address) => {
+                vitals.born();
+                ended.await.unwrap_or_else(|_| End::Died("the actor stopped".to_owned()))
+            }
             Err(panic) => End::Died(format!("the factory panicked: {}", text_of(&*panic))),
         };
         match end {

@@ -96,6 +96,25 @@ async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_d
     stop(engine).await;
 }
 
+#[actix::test]
+async fn a_handler_that_dies_of_three_events_in_a_row_still_takes_the_fourth() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.retry.max_retries = 0;
+    let handler = |event: Event<Payload>| {
+        assert!(event.subject.is_none(), "this one kills");
+        async { Ok(()) }
+    };
+    let engine = place.engine().config(config).handler_fn("a", handler).start().await.unwrap();
+    for _ in 0..3 {
+        let id = engine.submit(event("a").subject("deadly")).await.unwrap().id;
+        assert_eq!(settled(&engine, id).await.status, Status::FailedMaxRetry);
+    }
+    let id = engine.submit(event("a")).await.unwrap().id;
+    assert_eq!(settled(&engine, id).await.status, Status::Success);
+    stop(engine).await;
+}
+
 struct Sound;
 
 impl actix::Actor for Sound {
