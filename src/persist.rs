@@ -6,6 +6,7 @@
 mod accept;
 mod actor;
 mod claim;
+mod column;
 mod command;
 mod commit;
 mod config;
@@ -44,8 +45,8 @@ use crate::clock::Timestamp;
 use crate::telemetry::Metrics;
 use command::{Command, Reply};
 
-/// How many events may wait to be accepted; above it callers are told to come back.
-const ACCEPT_ROOM: usize = 10_000;
+/// How much may wait to be accepted, in KiB; an event takes at least one. Above it callers are told to come back.
+const ACCEPT_ROOM: u32 = 32 * 1_024;
 
 /// The mailbox only carries: what is in it has found room before.
 const MAILBOX: usize = 65_536;
@@ -96,7 +97,7 @@ pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledge
     let arbiter = Arbiter::new().handle();
     let (commits, count) = (commit::Writer { db: writer.clone(), node, metrics }, Arc::clone(&queued));
     let actor = Actor::start_in_arbiter(&arbiter, move |_| actor::Persistence::new(commits, count));
-    let room = Arc::new(Semaphore::new(ACCEPT_ROOM));
+    let room = Arc::new(Semaphore::new(ACCEPT_ROOM as usize));
     let persist = Persist { actor, room, queued, arbiter, reads: Reads { db: readers }, writer, node };
     Ok(Ledger { persist, lock })
 }
@@ -119,9 +120,9 @@ impl Persist {
     /// # Errors
     /// [`Error`]; with [`Error::Full`] at once, so that the caller can be told.
     pub async fn accept(&self, records: Vec<NewRecord>, wanted: Wanted) -> Result<Vec<Taken>, Error> {
-        let events = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(events).map_err(|_| Error::Full)?;
-        self.ask(|reply| Command::Accept { records, wanted, room, reply }).await
+        let room = records.iter().map(room_of).fold(0u32, u32::saturating_add).min(ACCEPT_ROOM);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(room).map_err(|_| Error::Full)?;
+        self.ask(|reply| Command::Accept { records, wanted, _room: room, reply }).await
     }
 
     /// Claims events that are held in memory; says which of them are in hand now.
@@ -239,4 +240,10 @@ impl Persist {
         }
         answer.await.map_err(|_| Error::Closed)?
     }
+}
+
+/// The room that a record takes in the queue, in KiB.
+fn room_of(record: &NewRecord) -> u32 {
+    let bytes = record.event.data.bytes.as_ref().map_or(0, bytes::Bytes::len);
+    u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX)
 }

@@ -4,9 +4,11 @@
 //! lost here is found again in the ledger.
 
 mod attempt;
+mod claims;
 mod config;
 mod hand;
 mod lane;
+mod lanes;
 mod pool;
 mod processor;
 mod recovery;
@@ -15,8 +17,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -31,12 +32,12 @@ pub(crate) use recovery::{rebind, take_over};
 
 use crate::clock::{Clock, Timestamp};
 use crate::handle::{BindError, Registration, Routes};
-use crate::persist::{Claim, Due, Entry, Persist, Record};
+use crate::persist::{Claim, Entry, Persist, Record};
 use crate::retry::{RetryPolicy, RetryScheduler, Schedule};
 use crate::telemetry::Metrics;
 use hand::{Hand, Hold};
-use lane::{Admission, Order, Slot};
-use processor::{Processor, Run};
+use lane::{Admission, Slot};
+use processor::Processors;
 use settled::Settled;
 
 /// Everything that the path of an event shares; cheap to clone.
@@ -67,50 +68,6 @@ impl Deref for Pool {
     }
 }
 
-/// The addresses of the Processors.
-pub(crate) struct Processors {
-    slots: Vec<RwLock<Option<Addr<Processor>>>>,
-    next: AtomicUsize,
-    restarts: Mutex<Vec<u64>>,
-}
-
-impl Processors {
-    fn new(count: usize) -> Self {
-        let slots = (0..count.max(1)).map(|_| RwLock::new(None)).collect();
-        Self { slots, next: AtomicUsize::new(0), restarts: Mutex::new(vec![0; count.max(1)]) }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    fn put(&self, slot: usize, processor: Addr<Processor>) {
-        let old = self.slots[slot].write().unwrap_or_else(PoisonError::into_inner).replace(processor);
-        if old.is_some() {
-            self.restarts.lock().unwrap_or_else(PoisonError::into_inner)[slot] += 1;
-        }
-    }
-
-    pub(crate) fn is_alive(&self, slot: usize) -> bool {
-        let slot = self.slots[slot].read().unwrap_or_else(PoisonError::into_inner);
-        slot.as_ref().is_some_and(Addr::connected)
-    }
-
-    pub(crate) fn restarts(&self, slot: usize) -> u64 {
-        self.restarts.lock().unwrap_or_else(PoisonError::into_inner)[slot]
-    }
-
-    /// Hands claimed events to one of them, in turn. What cannot be handed over is dropped, and its holds with it: the
-    /// reconciliation gives it back.
-    fn run(&self, claims: Vec<(Claim, Hold)>) {
-        let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let slot = self.slots[slot].read().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_none_or(|processor| processor.try_send(Run(claims)).is_err()) {
-            tracing::error!("a Processor took no events; they will be handed back");
-        }
-    }
-}
-
 /// What the pool is made of.
 pub(crate) struct Parts {
     pub clock: Clock,
@@ -125,7 +82,7 @@ pub(crate) struct Parts {
 impl Pool {
     /// Builds the lanes and starts their handlers; nothing is claimed yet.
     pub(crate) fn new(parts: Parts) -> Result<Self, BindError> {
-        let (lanes, routes) = build_lanes(&parts.pool, &parts.timeouts, &parts.retry, &parts.metrics, parts.handlers)?;
+        let (lanes, routes) = lanes::build(&parts.pool, &parts.timeouts, &parts.retry, &parts.metrics, parts.handlers)?;
         Ok(Self(Arc::new(Shared {
             clock: parts.clock,
             persist: parts.persist,
@@ -201,7 +158,7 @@ impl Pool {
     /// Claims what can be claimed in this lane, in the background. Must be called on a thread that lives on.
     pub(crate) fn refill(&self, lane: &Arc<Lane>) {
         if let Some(order) = lane.next_order(&self.hand, &self.clock) {
-            actix::spawn(carry_out(self.clone(), Arc::clone(lane), order));
+            actix::spawn(claims::carry_out(self.clone(), Arc::clone(lane), order));
         }
     }
 
@@ -233,11 +190,10 @@ impl Pool {
     }
 
     fn schedule(&self, schedule: Schedule) {
-        let lane = Arc::clone(&schedule.lane);
-        let told = self.scheduler.get().is_some_and(|scheduler| scheduler.try_send(schedule).is_ok());
-        if !told && let Some(lane) = self.lane(&lane) {
-            // Too many timers at once: the lane looks for itself, once a second.
-            lane.has_backlog();
+        let Some(scheduler) = self.scheduler.get() else { return };
+        if let Err(SendError::Full(schedule)) = scheduler.try_send(schedule) {
+            // A timer that is not set would be a retry that comes only with the next restart: wait for room.
+            actix::spawn(scheduler.send(schedule));
         }
     }
 
@@ -313,93 +269,4 @@ enum Place {
     Ledger,
     Later(Arc<Lane>, Timestamp),
     Nothing,
-}
-
-/// Claims what was ordered, and what there is to claim after that.
-async fn carry_out(pool: Pool, lane: Arc<Lane>, first: Order) {
-    let mut next = Some(first);
-    while let Some(order) = next {
-        let claimed = match order {
-            Order::Waiting(waiting) => claim_waiting(&pool, &lane, waiting).await,
-            Order::Due(holds) => claim_due(&pool, &lane, holds).await,
-        };
-        if !claimed.is_empty() {
-            pool.processors.run(claimed);
-        }
-        next = lane.next_order(&pool.hand, &pool.clock);
-    }
-}
-
-async fn claim_waiting(pool: &Pool, lane: &Lane, mut waiting: Vec<(Claim, Hold)>) -> Vec<(Claim, Hold)> {
-    let now = pool.clock.now();
-    for (claim, hold) in &mut waiting {
-        (claim.attempt_id, claim.claimed_at) = (hold.attempt_id, now);
-        hold.on(claim.record_id, &claim.handler, claim.attempt_number);
-    }
-    let claims = waiting.iter().map(|(claim, _)| claim.clone()).collect();
-    match pool.persist.claim(claims).await {
-        // What did not match was cancelled in the meantime.
-        Ok(claimed) => waiting.into_iter().zip(claimed).filter_map(|(event, mine)| mine.then_some(event)).collect(),
-        Err(error) => {
-            tracing::warn!(handler = &*lane.name, %error, "events that wait could not be claimed");
-            lane.has_backlog();
-            Vec::new()
-        }
-    }
-}
-
-async fn claim_due(pool: &Pool, lane: &Lane, holds: Vec<Hold>) -> Vec<(Claim, Hold)> {
-    let attempt_ids: Vec<Uuid> = holds.iter().map(|hold| hold.attempt_id).collect();
-    let wanted = attempt_ids.len();
-    let due = Due { handlers: vec![lane.name.to_string()], suspects: false, attempt_ids, now: pool.clock.now() };
-    match pool.persist.claim_due(due).await {
-        Ok(claims) => {
-            lane.looked(claims.len() == wanted);
-            let claimed: Vec<(Claim, Hold)> = claims.into_iter().zip(holds).collect();
-            claimed.iter().for_each(|(claim, hold)| hold.on(claim.record_id, &claim.handler, claim.attempt_number));
-            claimed
-        }
-        Err(error) => {
-            tracing::warn!(handler = &*lane.name, %error, "due events could not be claimed");
-            // Looked at again within a second.
-            lane.looked(true);
-            Vec::new()
-        }
-    }
-}
-
-type Lanes = (BTreeMap<Arc<str>, Arc<Lane>>, Routes);
-
-fn build_lanes(
-    pool: &Config,
-    timeouts: &Timeouts,
-    retry: &RetryPolicy,
-    metrics: &Metrics,
-    handlers: Vec<Registration>,
-) -> Result<Lanes, BindError> {
-    let (mut lanes, mut routes) = (BTreeMap::new(), Routes::default());
-    for handler in handlers {
-        let bind = handler.bind.clone();
-        let name: Arc<str> = bind.handler_name().into();
-        routes.add(&name, &bind.patterns)?;
-        let concurrency = bind.concurrency.unwrap_or(crate::handle::Config::DEFAULT_CONCURRENCY);
-        let timeout = bind.timeout.unwrap_or(timeouts.handler);
-        if concurrency == 0 {
-            return Err(BindError::NoPermit(name.to_string()));
-        }
-        if timeout > timeouts.processing {
-            return Err(BindError::Timeout(name.to_string()));
-        }
-        if lanes.contains_key(&name) {
-            return Err(BindError::SameName(name.to_string()));
-        }
-        let policy = bind.retry.as_ref().map_or_else(|| retry.clone(), |retry_of| retry_of.apply(retry));
-        let capacity = bind.queue_capacity.unwrap_or(pool.queue_capacity);
-        let kind = handler.kind.clone();
-        // One more than the permits: a suspect may join a full lane.
-        let host = handler.host(&name, concurrency + 1, metrics.clone());
-        let lane = Lane::new(Arc::clone(&name), kind, bind.patterns, concurrency, capacity, timeout, policy, host);
-        lanes.insert(name, Arc::new(lane));
-    }
-    Ok((lanes, routes))
 }

@@ -45,7 +45,7 @@ struct Report {
 
 pub(super) fn bench(args: &BenchArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let folder = Folder::make(Path::new("evenkeel-bench"))?;
-    screen.note(&format!("Measuring {} events in {} ...", args.events, folder.0.display()));
+    screen.note(format!("Measuring {} events in {} ...", args.events, folder.0.display()));
     let (seconds, commits) = actix::System::new().block_on(engine_rate(folder.config("engine.db"), args.events))?;
     screen.note("... and the same rows written without the engine");
     let raw = actix::System::new().block_on(raw::measure(folder.config("raw.db"), args.events))?;
@@ -72,13 +72,13 @@ fn print(report: &Report, output: Output, screen: &mut Screen<'_>) -> anyhow::Re
     if output == Output::Json {
         return Ok(screen.json(&serde_json::to_value(report)?)?);
     }
-    screen.line(&format!("{} events in {:.2} s on {} CPUs", report.events, report.seconds, report.cpus))?;
-    screen.line(&format!(
+    screen.line(format!("{} events in {:.2} s on {} CPUs", report.events, report.seconds, report.cpus))?;
+    screen.line(format!(
         "  engine  {:>9.0} events/s, {:.0} a commit",
         report.events_per_second, report.events_per_commit
     ))?;
-    screen.line(&format!("  raw     {:>9.0} events/s, the same rows by one writer", report.raw_events_per_second))?;
-    screen.line(&format!("  ratio   {:>9.2}", report.ratio))?;
+    screen.line(format!("  raw     {:>9.0} events/s, the same rows by one writer", report.raw_events_per_second))?;
+    screen.line(format!("  ratio   {:>9.2}", report.ratio))?;
     Ok(())
 }
 

@@ -53,7 +53,7 @@ pub(super) fn serve(args: &ServeArgs, screen: &mut Screen<'_>) -> anyhow::Result
     let source = loaded.source.clone().unwrap_or_else(|| "the embedded defaults".to_owned());
     let ready = |engine: &Engine, address: SocketAddr| {
         let handlers = engine.config().handler.len();
-        drop(screen.line(&format!("Evenkeel is ready on http://{address} with {handlers} handlers, from {source}.")));
+        drop(screen.line(format!("Evenkeel is ready on http://{address} with {handlers} handlers, from {source}.")));
     };
     actix::System::new().block_on(engine::run(Engine::builder().loaded(loaded), ready))?;
     Ok(Exit::Done)
@@ -65,7 +65,7 @@ pub(super) fn check(args: &CheckArgs, screen: &mut Screen<'_>) -> anyhow::Result
     check_handlers(&loaded)?;
     persist::sqlite_path(&loaded.config.database.url)?;
     let source = loaded.source.as_deref().unwrap_or("the embedded defaults");
-    screen.line(&format!("{source}: good, with {} handlers", loaded.config.handler.len()))?;
+    screen.line(format!("{source}: good, with {} handlers", loaded.config.handler.len()))?;
     Ok(Exit::Done)
 }
 
@@ -81,6 +81,6 @@ pub(super) fn migrate(args: &MigrateArgs, screen: &mut Screen<'_>) -> anyhow::Re
     let loaded = Config::load(args.config.file().as_deref())?;
     loaded.check(handlers::KINDS)?;
     actix::System::new().block_on(persist::migrate(&loaded.config.database))?;
-    screen.line(&format!("{} is up to date", persist::sqlite_path(&loaded.config.database.url)?.display()))?;
+    screen.line(format!("{} is up to date", persist::sqlite_path(&loaded.config.database.url)?.display()))?;
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@
 //! Deliveries reach the actor through an inbox that the host keeps; an actor that dies loses none of them. An actor
 //! that blocks its thread can only be walled off: its deliveries run out of time, and the next get a new thread.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ pub(crate) struct Vitals {
     name: String,
     restarts: AtomicU64,
     deaths_in_a_row: AtomicU64,
+    /// Whether an actor is there; none is while the next is waited for.
+    alive: AtomicBool,
     last_error: Mutex<Option<String>>,
     metrics: crate::telemetry::Metrics,
 }
@@ -93,6 +95,7 @@ const DOWN_AFTER: u64 = 3;
 impl Vitals {
     /// The actor has died, or could not be built; returns how long to wait before it is built again.
     pub(super) fn died(&self, why: &str) -> Duration {
+        self.alive.store(false, Ordering::Relaxed);
         self.restarts.fetch_add(1, Ordering::Relaxed);
         self.metrics.actor_restarts.with_label_values(&["handler"]).inc();
         let deaths = self.deaths_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
@@ -105,6 +108,11 @@ impl Vitals {
             return Duration::ZERO;
         }
         Duration::from_millis(50u64 << deaths.min(8)).min(Duration::from_secs(10))
+    }
+
+    /// An actor is there: deliveries may come.
+    pub(super) fn born(&self) {
+        self.alive.store(true, Ordering::Relaxed);
     }
 
     /// A delivery has ended well: the actor is sound.
@@ -136,7 +144,7 @@ pub(crate) struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostState {
     Running,
-    /// It died several times in a row and is being built again and again.
+    /// It died several times in a row, and the next one is waited for.
     Down,
     /// It does not let go of its thread.
     Blocked,
@@ -162,6 +170,7 @@ impl Host {
             name: name.to_owned(),
             restarts: AtomicU64::new(0),
             deaths_in_a_row: AtomicU64::new(0),
+            alive: AtomicBool::new(true),
             last_error: Mutex::new(None),
             metrics,
         });
@@ -195,7 +204,9 @@ impl Host {
     pub(crate) fn state(&self) -> HostState {
         if self.silence() > SILENCE {
             HostState::Blocked
-        } else if self.vitals.deaths_in_a_row.load(Ordering::Relaxed) >= DOWN_AFTER {
+        } else if !self.vitals.alive.load(Ordering::Relaxed)
+            && self.vitals.deaths_in_a_row.load(Ordering::Relaxed) >= DOWN_AFTER
+        {
             HostState::Down
         } else {
             HostState::Running
@@ -224,7 +235,9 @@ impl Host {
         self.generation.fetch_add(1, Ordering::AcqRel);
         let walled_off = Arc::clone(&self.walled_off);
         // Runs when the thread comes back; its inbox has no sender any more, so it ends by itself.
-        blocked.arbiter.spawn_fn(move || drop(walled_off.fetch_sub(1, Ordering::Relaxed)));
+        blocked.arbiter.spawn_fn(move || {
+            walled_off.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     /// Lets the thread go.

@@ -76,7 +76,10 @@ where
         }));
         let end = match born {
             // The address is kept, or the actor would stop for want of one.
-            Ok(_address) => ended.await.unwrap_or_else(|_| End::Died("the actor stopped".to_owned())),
+            Ok(_address) => {
+                vitals.born();
+                ended.await.unwrap_or_else(|_| End::Died("the actor stopped".to_owned()))
+            }
             Err(panic) => End::Died(format!("the factory panicked: {}", text_of(&*panic))),
         };
         match end {
@@ -119,8 +122,18 @@ where
         }
         let data = match catch_unwind(|| T::from_payload(&event.data)) {
             Ok(Ok(data)) => data,
-            Ok(Err(error)) => return Ok(drop(reply.send(Ended::Undecodable(error.to_string())))),
-            Err(panic) => return Ok(drop(reply.send(Ended::Panicked(text_of(&*panic))))),
+            Ok(Err(error)) => {
+                return {
+                    let _: () = drop(reply.send(Ended::Undecodable(error.to_string())));
+                    Ok(())
+                };
+            }
+            Err(panic) => {
+                return {
+                    let _: () = drop(reply.send(Ended::Panicked(text_of(&*panic))));
+                    Ok(())
+                };
+            }
         };
         let delivery = Deliver { event: event.with(data), attempt };
         let answer = match catch_unwind(AssertUnwindSafe(|| actor.handle(delivery, ctx))) {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::command::{clean, final_word};
+use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
-use super::record::{Entry, NewRecord, Taken, word};
+use super::record::{Entry, NewRecord, Taken};
 use super::rows::{Bulk, Tx};
 use crate::event::Extensions;
 use crate::lifecycle::{Status, Verb, transition};

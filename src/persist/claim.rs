@@ -6,10 +6,11 @@ use evenkeel_entity::event_record;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::command::{Due, WAITING};
+use super::column::{WAITING, signed, word};
+use super::command::Due;
 use super::counts::Counts;
 use super::fault::Fault;
-use super::record::{Claim, signed, word};
+use super::record::Claim;
 use super::rows::{Bulk, Tx};
 use crate::lifecycle::{Status, Verb, transition};
 

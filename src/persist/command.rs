@@ -6,16 +6,16 @@ use uuid::Uuid;
 use super::Error;
 use super::interest::Wanted;
 use super::operate::Operation;
-use super::record::{Claim, NewRecord, Taken};
+use super::record::{Claim, NewRecord, Record, Taken};
 use crate::clock::Timestamp;
-use crate::lifecycle::{AttemptStatus, Status, Transition};
+use crate::lifecycle::{AttemptStatus, Transition};
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// One command in Persistence's queue.
 pub(super) enum Command {
-    Accept { records: Vec<NewRecord>, wanted: Wanted, room: OwnedSemaphorePermit, reply: Reply<Vec<Taken>> },
+    Accept { records: Vec<NewRecord>, wanted: Wanted, _room: OwnedSemaphorePermit, reply: Reply<Vec<Taken>> },
     Claim { claims: Vec<Claim>, reply: Reply<Vec<bool>> },
     ClaimDue { due: Due, reply: Reply<Vec<Claim>> },
     Finish { finish: Box<Finish>, reply: Reply<bool> },
@@ -94,6 +94,40 @@ pub struct Attempt {
     pub node: Uuid,
 }
 
+impl Claim {
+    /// The record as this finish leaves it.
+    pub(crate) fn settled(&self, finish: &Finish) -> Record {
+        let event = &self.event;
+        let status = finish.step.to();
+        Record {
+            id: self.record_id,
+            event_id: event.id.clone(),
+            source: event.source.clone(),
+            event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
+            time: event.time.map(|time| time.to_rfc3339()),
+            datacontenttype: event.data.content_type.clone(),
+            extensions: event.extensions.clone(),
+            status,
+            final_status: status.final_status(),
+            handler_name: Some(self.handler.to_string()),
+            retry_count: finish.retry_count,
+            attempt_count: finish.attempt_count,
+            crash_count: finish.crash_count,
+            round: finish.round,
+            error: finish.error.clone(),
+            next_attempt_at: finish.next_attempt_at,
+            duplicate_of: None,
+            node: None,
+            origin: self.origin.clone(),
+            created_at: self.created_at,
+            updated_at: finish.at,
+            completed_at: status.is_final().then_some(finish.at),
+            claim: None,
+        }
+    }
+}
+
 impl Command {
     /// How many rows it is about, so that a commit stays short.
     pub(super) fn rows(&self) -> usize {
@@ -161,24 +195,4 @@ impl Command {
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
-}
-
-/// What an event that waits is called in a query: these words must stand in it as they stand in the index.
-pub(super) const WAITING: &str = "status IN ('PENDING', 'RETRY_SCHEDULED', 'SCHEDULED')";
-
-/// The longest error text that is kept, in bytes.
-const MAX_TEXT: usize = 16 * 1_024;
-
-/// A text as a database takes it: without NUL, and not endless.
-pub(super) fn clean(text: &str) -> String {
-    let mut end = text.len().min(MAX_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].replace('\0', "\u{fffd}")
-}
-
-/// The final status word of a status, as a column.
-pub(super) fn final_word(status: Status) -> Option<String> {
-    status.final_status().map(|end| end.as_str().to_owned())
 }

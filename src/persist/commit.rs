@@ -88,7 +88,7 @@ impl Writer {
     }
 
     /// One try.
-    async fn write(&self, commands: &[Command], careful: bool) -> Result<Vec<Answer>, Fault> {
+    pub(super) async fn write(&self, commands: &[Command], careful: bool) -> Result<Vec<Answer>, Fault> {
         let started = Instant::now();
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

@@ -6,10 +6,10 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::claim::STANDING;
-use super::command::{Finish, clean, final_word};
+use super::column::{clean, final_word, signed};
+use super::command::Finish;
 use super::counts::Counts;
 use super::fault::Fault;
-use super::record::signed;
 use super::rows::{Bulk, Tx};
 use crate::lifecycle::FinalStatus;
 

@@ -5,10 +5,9 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use uuid::Uuid;
 
-use super::command::{clean, final_word};
+use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
-use super::record::word;
 use super::rows::{Bulk, Tx};
 use crate::clock::Timestamp;
 use crate::lifecycle::{Status, Verb, transition};

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::command::WAITING;
-use super::record::{AttemptRecord, Record, word};
+use super::column::{WAITING, word};
+use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
@@ -222,14 +222,14 @@ impl Reads {
     /// # Errors
     /// The database's.
     pub async fn waiting_types(&self) -> Result<Vec<(String, String)>, DbErr> {
-        event_record::Entity::find()
-            .select_only()
-            .columns([event_record::Column::HandlerName, event_record::Column::EventType])
-            .filter(event_record::Column::Status.is_in(waiting_words()))
-            .distinct()
-            .into_tuple()
-            .all(&self.db)
-            .await
+        let sql = format!(
+            "SELECT DISTINCT handler_name, event_type FROM event_record INDEXED BY event_record_waiting \
+             WHERE {WAITING} AND crash_count < 2 \
+             UNION SELECT DISTINCT handler_name, event_type FROM event_record INDEXED BY event_record_suspect \
+             WHERE {WAITING} AND crash_count >= 2"
+        );
+        let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await?;
+        rows.iter().map(|row| Ok((row.try_get("", "handler_name")?, row.try_get("", "event_type")?))).collect()
     }
 
     /// The types that had no handler, and how many events of each.
@@ -252,10 +252,6 @@ impl Reads {
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.db.ping().await
     }
-}
-
-fn waiting_words() -> [&'static str; 3] {
-    [Status::Pending.as_str(), Status::RetryScheduled.as_str(), Status::Scheduled.as_str()]
 }
 
 /// The smallest uuid v7 of a moment: ids are in the order of acceptance, so the key bounds a span of time.

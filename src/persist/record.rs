@@ -1,6 +1,5 @@
 //! The records of the ledger as the rest of the engine sees them.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -9,7 +8,7 @@ use sea_orm::DbErr;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::command::Finish;
+use super::column::{unsigned, word};
 use crate::clock::Timestamp;
 use crate::event::{Event, Extensions, Payload};
 use crate::lifecycle::{AttemptStatus, FinalStatus, Status};
@@ -139,38 +138,6 @@ impl Claim {
     #[must_use]
     pub const fn is_suspect(&self) -> bool {
         self.crash_count >= SUSPECT
-    }
-
-    /// The record as this finish leaves it.
-    pub(crate) fn settled(&self, finish: &Finish) -> Record {
-        let event = &self.event;
-        let status = finish.step.to();
-        Record {
-            id: self.record_id,
-            event_id: event.id.clone(),
-            source: event.source.clone(),
-            event_type: event.event_type.clone(),
-            subject: event.subject.clone(),
-            time: event.time.map(|time| time.to_rfc3339()),
-            datacontenttype: event.data.content_type.clone(),
-            extensions: event.extensions.clone(),
-            status,
-            final_status: status.final_status(),
-            handler_name: Some(self.handler.to_string()),
-            retry_count: finish.retry_count,
-            attempt_count: finish.attempt_count,
-            crash_count: finish.crash_count,
-            round: finish.round,
-            error: finish.error.clone(),
-            next_attempt_at: finish.next_attempt_at,
-            duplicate_of: None,
-            node: None,
-            origin: self.origin.clone(),
-            created_at: self.created_at,
-            updated_at: finish.at,
-            completed_at: status.is_final().then_some(finish.at),
-            claim: None,
-        }
     }
 
     pub(super) fn from_model(row: event_record::Model, attempt_id: Uuid, now: Timestamp) -> Result<Self, DbErr> {
@@ -310,19 +277,6 @@ impl AttemptRecord {
             error_message: None,
         })
     }
-}
-
-/// A word of the database as what it says.
-pub(super) fn word<W: FromStr<Err = crate::lifecycle::UnknownWord>>(text: &str) -> Result<W, DbErr> {
-    text.parse().map_err(|error: crate::lifecycle::UnknownWord| DbErr::Type(error.to_string()))
-}
-
-pub(super) fn unsigned(n: i32) -> u32 {
-    u32::try_from(n).unwrap_or(0)
-}
-
-pub(super) fn signed(n: u32) -> i32 {
-    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 fn extensions(text: Option<&str>) -> Result<Extensions, DbErr> {

@@ -12,8 +12,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::column::unsigned;
 use super::command::{Attempt, Finish};
-use super::record::unsigned;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Illegal, Status, Verb, transition};
 

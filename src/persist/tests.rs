@@ -118,6 +118,35 @@ async fn a_finish_that_is_written_twice_recognises_itself() {
 }
 
 #[actix::test]
+async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
+    let desk = desk().await;
+    let writer =
+        commit::Writer { db: desk.persist.writer.clone(), node: desk.persist.node, metrics: Metrics::new().unwrap() };
+    let claim = desk.clock.new_id();
+    let (first, twin, other) =
+        (desk.record("1", Entry::Claimed(claim)), desk.record("1", Entry::Waiting), desk.record("2", Entry::Waiting));
+    let (id, (_interest, wanted)) = (first.id, Interest::new());
+    let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let records = vec![first, twin, other];
+    let accept = vec![command::Command::Accept { records, wanted, _room: room, reply: oneshot::channel().0 }];
+    for careful in [false, true] {
+        let answers = writer.write(&accept, careful).await.unwrap();
+        let [command::Answer::Accepted(taken)] = &answers[..] else { panic!("one answer") };
+        assert!(matches!(taken[0], Taken::New(Status::Processing)));
+        assert!(matches!(taken[1], Taken::Duplicate { of, .. } if of == id));
+        assert_eq!(taken[2], Taken::New(Status::Pending));
+    }
+    let finish = Box::new(desk.success(id, claim));
+    let finish = vec![command::Command::Finish { finish, reply: oneshot::channel().0 }];
+    for careful in [false, true] {
+        let answers = writer.write(&finish, careful).await.unwrap();
+        assert!(matches!(answers[..], [command::Answer::Finished(true)]));
+    }
+    let counts: i64 = desk.persist.reads().counts().await.unwrap().values().sum();
+    assert_eq!((counts, desk.status(id).await), (3, Status::Success));
+}
+
+#[actix::test]
 async fn a_command_that_the_database_refuses_fails_alone() {
     let desk = desk().await;
     let first = desk.record("1", Entry::Waiting);

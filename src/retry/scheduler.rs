@@ -1,15 +1,19 @@
 //! The RetryScheduler: knows when something in a lane will be due, and says so then. It claims nothing itself.
+//!
+//! One timer a lane is enough, the earliest: when it fires, the lane takes all that is due, and the ledger says when
+//! the next will be. So the timers are a cache, and their number does not grow with the ledger.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
 use crate::clock::{Clock, Timestamp};
 use crate::persist::Reads;
 
-/// At most so many timers are kept; what lies beyond them is read from the ledger when its turn comes.
-const MOST_TIMERS: usize = 10_000;
+/// How long to wait before something that did not work is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Something in this lane will be due.
 #[derive(Debug, Message)]
@@ -34,33 +38,26 @@ pub(crate) struct RetryScheduler {
     clock: Clock,
     reads: Reads,
     due: Recipient<LaneDue>,
-    timers: BTreeSet<(Timestamp, Arc<str>)>,
-    /// Lanes of which the ledger may hold due times that no timer knows.
-    incomplete: HashSet<Arc<str>>,
+    lanes: Vec<Arc<str>>,
+    timers: BTreeMap<Arc<str>, Timestamp>,
     sleeping: Option<(Timestamp, SpawnHandle)>,
 }
 
 impl RetryScheduler {
     /// Knows nothing yet of what the ledger holds for these lanes, and finds out when it starts.
     pub(crate) fn new(clock: Clock, reads: Reads, due: Recipient<LaneDue>, lanes: Vec<Arc<str>>) -> Self {
-        let incomplete = lanes.into_iter().collect();
-        Self { clock, reads, due, timers: BTreeSet::new(), incomplete, sleeping: None }
+        Self { clock, reads, due, lanes, timers: BTreeMap::new(), sleeping: None }
     }
 
     fn add(&mut self, at: Timestamp, lane: Arc<str>, ctx: &mut Context<Self>) {
-        self.timers.insert((at, lane));
-        if self.timers.len() > MOST_TIMERS
-            && let Some((_, lane)) = self.timers.pop_last()
-        {
-            self.incomplete.insert(lane);
-        }
+        let timer = self.timers.entry(lane).or_insert(at);
+        *timer = at.min(*timer);
         self.sleep(ctx);
     }
 
     /// Sleeps until the earliest timer.
     fn sleep(&mut self, ctx: &mut Context<Self>) {
-        let Some((next, _)) = self.timers.first() else { return };
-        let next = *next;
+        let Some(next) = self.timers.values().min().copied() else { return };
         if let Some((at, handle)) = self.sleeping {
             if at <= next {
                 return;
@@ -76,19 +73,15 @@ impl RetryScheduler {
     fn wake(&mut self, ctx: &mut Context<Self>) {
         self.sleeping = None;
         let now = self.clock.now();
-        let mut lanes = BTreeSet::new();
-        while let Some((at, _)) = self.timers.first()
-            && *at <= now
-        {
-            lanes.extend(self.timers.pop_first().map(|(_, lane)| lane));
-        }
-        for lane in lanes {
-            if self.due.try_send(LaneDue(Arc::clone(&lane))).is_err() {
-                // The pool looks at all lanes by itself every second as well.
-                tracing::debug!(handler = &*lane, "the pool was too busy to hear of a due retry");
-            }
-            if self.incomplete.contains(&lane) {
+        let fired: Vec<Arc<str>> =
+            self.timers.iter().filter(|(_, at)| **at <= now).map(|(lane, _)| Arc::clone(lane)).collect();
+        for lane in fired {
+            self.timers.remove(&lane);
+            if self.due.try_send(LaneDue(Arc::clone(&lane))).is_ok() {
                 self.read_next(lane, ctx);
+            } else {
+                // The pool is too busy to hear it now.
+                self.timers.insert(lane, now.after(AGAIN));
             }
         }
         self.sleep(ctx);
@@ -103,10 +96,10 @@ impl RetryScheduler {
         };
         ctx.spawn(read.into_actor(self).map(move |(lane, next), scheduler, ctx| match next {
             Ok(Some(at)) => scheduler.add(at, lane, ctx),
-            Ok(None) => drop(scheduler.incomplete.remove(&lane)),
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(handler = &*lane, %error, "cannot read the next due time; trying again");
-                scheduler.add(now.after(std::time::Duration::from_secs(1)), lane, ctx);
+                scheduler.add(now.after(AGAIN), lane, ctx);
             }
         }));
     }
@@ -116,9 +109,9 @@ impl Actor for RetryScheduler {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MOST_TIMERS);
-        for lane in self.incomplete.clone() {
-            self.read_next(lane, ctx);
+        ctx.set_mailbox_capacity(10_000);
+        for lane in &self.lanes {
+            self.read_next(Arc::clone(lane), ctx);
         }
     }
 }

@@ -100,7 +100,7 @@ async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost() {
     assert_eq!(redriven["redriven"], poisoned);
     node.idle().await;
     let records = node.list("source=%2Fcrash").await;
-    let book = book.lock().unwrap();
+    let book = std::mem::take(&mut *book.lock().unwrap());
     println!("{} accepted, {} unknown, {} on record", book.accepted.len(), book.unknown.len(), records.len());
     every_accepted_event_is_on_record_and_completed(&book, &records);
     the_counts_are_those_of_the_list(&node, &records).await;

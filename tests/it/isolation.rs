@@ -24,7 +24,7 @@ async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
     let released = std::sync::Mutex::new(released);
     let block = move |_: Event<Payload>| {
         // On the handler's own thread, like a call that should have been asynchronous.
-        drop(released.lock().unwrap().recv());
+        let _ = released.lock().unwrap().recv();
         async { Ok(()) }
     };
     let mut builder = place.engine().handler_fn("healthy", succeed).handler_fn(Bind::to("block").concurrency(1), block);
@@ -93,6 +93,25 @@ async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_d
     heal.add_permits(1);
     let record = settled(&engine, id).await;
     assert_eq!((record.status, record.retry_count, record.attempt_count), (Status::Success, 0, 1));
+    stop(engine).await;
+}
+
+#[actix::test]
+async fn a_handler_that_dies_of_three_events_in_a_row_still_takes_the_fourth() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.retry.max_retries = 0;
+    let handler = |event: Event<Payload>| {
+        assert!(event.subject.is_none(), "this one kills");
+        async { Ok(()) }
+    };
+    let engine = place.engine().config(config).handler_fn("a", handler).start().await.unwrap();
+    for _ in 0..3 {
+        let id = engine.submit(event("a").subject("deadly")).await.unwrap().id;
+        assert_eq!(settled(&engine, id).await.status, Status::FailedMaxRetry);
+    }
+    let id = engine.submit(event("a")).await.unwrap().id;
+    assert_eq!(settled(&engine, id).await.status, Status::Success);
     stop(engine).await;
 }
 

@@ -1,10 +1,12 @@
 //! One integration binary: the engine as a library, over HTTP, and as a process.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
 
 mod bad_input;
 mod bad_start;
 mod bounded;
 mod crash;
 mod drain;
+mod examples;
 mod harness;
 mod isolation;
 mod outage;
