@@ -1,12 +1,12 @@
 //! Claiming: an event comes in hand, by its id or from the head of what is due.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use evenkeel_entity::event_record;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::column::{WAITING, signed, word};
+use super::column::{WAITING, signed, unsigned, word};
 use super::command::Due;
 use super::counts::Counts;
 use super::fault::Fault;
@@ -18,12 +18,14 @@ pub(super) const CLAIMS: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'PROCESSING', attempt_id = v.column2, attempt_count = v.column3, \
            owner = v.column4, claimed_at = v.column5, updated_at = v.column5, next_attempt_at = NULL FROM (VALUES ",
     row: "(?, ?, ?, ?, ?)",
-    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.status IN ('PENDING', 'RETRY_SCHEDULED', \
-           'SCHEDULED')",
+    // The number as well: an event that waited in memory may have been claimed from the ledger meanwhile, have failed,
+    // and wait for its retry.
+    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.attempt_count = v.column3 - 1 \
+           AND event_record.status IN ('PENDING', 'RETRY_SCHEDULED', 'SCHEDULED')",
 };
 
 pub(super) const STANDING: Bulk = Bulk {
-    head: "SELECT r.id, r.status, r.attempt_id FROM (VALUES ",
+    head: "SELECT r.id, r.status, r.attempt_id, r.attempt_count FROM (VALUES ",
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1",
 };
@@ -38,18 +40,23 @@ pub(super) async fn claim(
 ) -> Result<Vec<bool>, Fault> {
     let (mut free, mut mine) = (None, HashSet::new());
     if careful {
-        let mut waiting = HashSet::new();
+        let mut waiting = HashMap::new();
         for row in STANDING.query(tx, claims.iter().map(|claim| claim.record_id.into()).collect()).await? {
             let id: Uuid = row.try_get("", "id")?;
             match (word(&row.try_get::<String>("", "status")?)?, row.try_get::<Option<Uuid>>("", "attempt_id")?) {
                 (Status::Processing, Some(attempt_id)) => drop(mine.insert(attempt_id)),
-                (status, _) if Verb::Claim.from().contains(&status) => drop(waiting.insert(id)),
+                (status, _) if Verb::Claim.from().contains(&status) => {
+                    waiting.insert(id, unsigned(row.try_get("", "attempt_count")?));
+                }
                 _ => {}
             }
         }
         free = Some(waiting);
     }
-    let is_free = |claim: &Claim| free.as_ref().is_none_or(|free| free.contains(&claim.record_id));
+    let stands = |free: &HashMap<Uuid, u32>, claim: &Claim| {
+        free.get(&claim.record_id).is_some_and(|attempts| attempts + 1 == claim.attempt_number)
+    };
+    let is_free = |claim: &Claim| free.as_ref().is_none_or(|free| stands(free, claim));
     let taking: Vec<&Claim> = claims.iter().copied().filter(|claim| is_free(claim)).collect();
     take(tx, &taking, node, counts).await?;
     Ok(claims.iter().map(|claim| is_free(claim) || mine.contains(&claim.attempt_id)).collect())

@@ -191,6 +191,24 @@ async fn due_events_are_claimed_oldest_first_and_suspects_apart() {
     assert_eq!(again.iter().map(|claim| claim.record_id).collect::<Vec<_>>(), ids[2..]);
 }
 
+#[actix::test]
+async fn a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the_ledger() {
+    let desk = desk().await;
+    let record = desk.record("1", Entry::Waiting);
+    let id = record.id;
+    desk.accept(vec![record]).await.unwrap();
+    let attempt_id = desk.clock.new_id();
+    let due =
+        Due { handlers: vec!["lane".into()], suspects: false, attempt_ids: vec![attempt_id], now: desk.clock.now() };
+    let claimed = desk.persist.claim_due(due).await.unwrap().remove(0);
+    let step = transition(Verb::Finish, Some(Status::Processing), Status::RetryScheduled).unwrap();
+    let failed = Finish { step, next_attempt_at: Some(desk.clock.now()), ..desk.success(id, attempt_id) };
+    assert_eq!(desk.persist.finish(failed).await, Ok(true));
+    let stale = Claim { attempt_id: desk.clock.new_id(), ..claimed };
+    assert_eq!(desk.persist.claim(vec![stale]).await, Ok(vec![false]));
+    assert_eq!(desk.status(id).await, Status::RetryScheduled);
+}
+
 async fn plan(db: &DatabaseConnection, sql: &str) -> String {
     let marks = sql.bytes().filter(|byte| *byte == b'?').count();
     let values = vec![sea_orm::Value::from(1i64); marks];
