@@ -99,10 +99,21 @@ pub fn main() -> ExitCode {
     match run(cli.command, &mut screen) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            screen.note(format_args!("error: {error:#}"));
+            screen.note(format_args!("error: {}", told(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each told once: texts for people often hold their cause already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn run(command: Command, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
