@@ -107,6 +107,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stdout, reason = "a test's output is shown when it fails")]
     fn drop(&mut self) {
         // Both fail only if it is gone already.
         drop(self.child.kill());

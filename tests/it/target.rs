@@ -200,8 +200,10 @@ async fn request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Deliv
     }
 }
 
+type Fields = Vec<(String, String)>;
+
 /// The fields of the head, and what follows it, once all of the head is here.
-fn split(received: &[u8]) -> Option<(Vec<(String, String)>, &[u8])> {
+fn split(received: &[u8]) -> Option<(Fields, &[u8])> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).ok()?;
     let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
