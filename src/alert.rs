@@ -25,6 +25,12 @@ pub(crate) fn handler_down(metrics: &Metrics, handler: &str, error: &str) {
     tracing::warn!(alert = "handler_down", handler, error, "a handler is down");
 }
 
+/// An event cannot be put out of hand: the database refuses the write.
+pub(crate) fn stuck(metrics: &Metrics, record: Uuid, error: &str) {
+    raise(metrics, "stuck");
+    tracing::warn!(alert = "stuck", record = %record, error, "an event cannot be taken over; look at its row");
+}
+
 fn raise(metrics: &Metrics, alert: &str) {
     metrics.alerts.with_label_values(&[alert]).inc();
 }

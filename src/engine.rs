@@ -4,7 +4,6 @@ mod run;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use actix::dev::MessageResponse;
 use actix::prelude::*;
@@ -311,10 +310,6 @@ impl Engine {
         &self.0.config
     }
 
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.0.pool
-    }
-
     pub(crate) fn api(&self) -> crate::api::Deps {
         let inner = &self.0;
         crate::api::Deps { config: inner.config.server.clone(), intake: inner.intake.clone(), pool: inner.pool.clone() }
@@ -326,17 +321,22 @@ impl Engine {
     /// # Errors
     /// The database's, when it cannot be closed.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.drain(self.0.config.server.shutdown_timeout).await
+        self.drain().await;
+        self.close().await
     }
 
-    async fn drain(&self, within: Duration) -> Result<(), Error> {
+    /// Takes nothing more in, and lets what runs end.
+    async fn drain(&self) {
         let pool = &self.0.pool;
         pool.drain();
         if let Err(error) = pool.persist.draining().await {
             tracing::warn!(%error, "the ledger could not be told of the stop");
         }
-        pool.finish_all(within).await;
-        let closed = pool.persist.close().await;
+        pool.finish_all(self.0.config.server.shutdown_timeout).await;
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        let closed = self.0.pool.persist.close().await;
         self.0.path.stop();
         drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(closed?)

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::prelude::*;
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::DbErr;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -48,6 +48,9 @@ use command::{Command, Reply};
 /// How much may wait to be accepted, in KiB; an event takes at least one. Above it callers are told to come back.
 const ACCEPT_ROOM: u32 = 32 * 1_024;
 
+/// How long the last commit may take when the ledger is closed.
+const CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The mailbox only carries: what is in it has found room before.
 const MAILBOX: usize = 65_536;
 
@@ -60,6 +63,9 @@ pub enum Error {
     /// Persistence has stopped; nothing of this command was taken.
     #[error("the ledger is closed")]
     Closed,
+    /// The answer is missing: it may have been done or not.
+    #[error("the ledger did not answer")]
+    Lost,
     /// The database refuses it.
     #[error("the ledger refused the write: {0}")]
     Refused(String),
@@ -73,7 +79,7 @@ pub struct Persist {
     queued: Arc<AtomicUsize>,
     arbiter: ArbiterHandle,
     reads: Reads,
-    writer: DatabaseConnection,
+    writer: Arc<database::Connection>,
     /// The boot-unique id of this process in the ledger.
     pub node: Uuid,
 }
@@ -93,9 +99,9 @@ pub struct Ledger {
 /// [`OpenError`], which says what to do.
 pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledger, OpenError> {
     let database::Opened { writer, readers, lock } = database::open(config).await?;
-    let queued = Arc::new(AtomicUsize::new(0));
+    let (queued, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(writer));
     let arbiter = Arbiter::new().handle();
-    let (commits, count) = (commit::Writer { db: writer.clone(), node, metrics }, Arc::clone(&queued));
+    let (commits, count) = (commit::Writer { db: Arc::clone(&writer), node, metrics }, Arc::clone(&queued));
     let actor = Actor::start_in_arbiter(&arbiter, move |_| actor::Persistence::new(commits, count));
     let room = Arc::new(Semaphore::new(ACCEPT_ROOM as usize));
     let persist = Persist { actor, room, queued, arbiter, reads: Reads { db: readers }, writer, node };
@@ -111,7 +117,7 @@ pub async fn migrate(config: &Config) -> Result<(), OpenError> {
     let path = sqlite_path(&config.url)?;
     let failed = |source| OpenError::Database { path, source };
     opened.readers.close().await.map_err(failed.clone())?;
-    opened.writer.close().await.map_err(failed)
+    opened.writer.get().close().await.map_err(failed)
 }
 
 impl Persist {
@@ -180,7 +186,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn register(&self, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
-        recover::register(&self.writer, self.node, name, handlers, now).await
+        recover::register(&self.writer.get(), self.node, name, handlers, now).await
     }
 
     /// What processes that are gone had in hand, some of it, and whether they were stopping on purpose.
@@ -188,7 +194,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn orphans(&self) -> Result<Vec<(Orphan, bool)>, DbErr> {
-        let draining: HashMap<Uuid, bool> = recover::others(&self.writer, self.node).await?;
+        let draining: HashMap<Uuid, bool> = recover::others(&self.writer.get(), self.node).await?;
         let orphans = recover::claims(&self.reads.db, self.node, true, 1_000).await?;
         let whole = |orphan: Orphan| {
             let drained = draining.get(&orphan.owner).copied().unwrap_or(false);
@@ -210,7 +216,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn bury_nodes(&self, now: Timestamp) -> Result<(), DbErr> {
-        recover::bury_nodes(&self.writer, self.node, now).await
+        recover::bury_nodes(&self.writer.get(), self.node, now).await
     }
 
     /// Says that this process stops on purpose.
@@ -218,17 +224,19 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn draining(&self) -> Result<(), DbErr> {
-        recover::drain(&self.writer, self.node).await
+        recover::drain(&self.writer.get(), self.node).await
     }
 
-    /// Closes the database. Who still waits for an answer gets [`Error::Closed`].
+    /// Lets the running commit end, and closes the database. Who still waits for an answer then gets [`Error::Lost`].
     ///
     /// # Errors
     /// The database's.
     pub async fn close(&self) -> Result<(), DbErr> {
+        // Answered after everything that came before it. An error means that the ledger is away, or closed already.
+        drop(tokio::time::timeout(CLOSING, self.claim(Vec::new())).await);
         self.arbiter.stop();
         self.reads.db.close_by_ref().await?;
-        self.writer.close_by_ref().await
+        self.writer.get().close_by_ref().await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
@@ -238,7 +246,7 @@ impl Persist {
             Err(SendError::Full(command)) => self.actor.send(command).await.map_err(|_| Error::Closed)?,
             Err(SendError::Closed(_)) => return Err(Error::Closed),
         }
-        answer.await.map_err(|_| Error::Closed)?
+        answer.await.map_err(|_| Error::Lost)?
     }
 }
 

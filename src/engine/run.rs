@@ -32,11 +32,12 @@ pub(crate) async fn run(builder: Builder, ready: impl FnOnce(&Engine, std::net::
     }
 }
 
-/// Front to back: readiness turns first, requests are refused, connections end, the engine drains.
+/// Front to back: readiness turns first, the engine drains, connections end, the ledger closes.
 async fn drain(engine: &Engine, server: &api::Server) -> Result<(), Error> {
-    engine.pool().drain();
+    // Requests are answered while it lasts: what is new with 503, and why, by `/readyz` too.
+    engine.drain().await;
     server.stop(Duration::from_secs(1)).await;
-    engine.shutdown().await?;
+    engine.close().await?;
     tracing::info!("stopped");
     Ok(())
 }

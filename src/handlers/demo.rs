@@ -17,8 +17,10 @@ use crate::handle::{Bind, Deliver, HandlerError, Registration};
 ///
 /// # Errors
 /// None.
-pub async fn hello(event: Event<Value>) -> Result<(), HandlerError> {
-    let name = event.data["name"].as_str().unwrap_or("world");
+pub async fn hello(event: Event<Payload>) -> Result<(), HandlerError> {
+    // Whatever the data is, it is greeted: only JSON can name somebody.
+    let data: Value = event.data.decode().unwrap_or_default();
+    let name = data["name"].as_str().unwrap_or("world");
     tracing::info!(event_id = event.id.as_str(), name, "hello");
     Ok(())
 }

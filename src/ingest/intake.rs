@@ -85,6 +85,7 @@ impl From<persist::Error> for SubmitError {
         match error {
             persist::Error::Full => Self::Full,
             persist::Error::Closed => Self::Draining,
+            persist::Error::Lost => Self::OutcomeUnknown,
             persist::Error::Refused(why) => Self::Refused(why),
         }
     }

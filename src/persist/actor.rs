@@ -66,6 +66,10 @@ impl Handler<Command> for Persistence {
     type Result = ();
 
     fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
+        if self.writer.metrics.ledger_unavailable.get() != 0 {
+            // Nothing moves: what nobody waits for any more gives its room back.
+            self.accepts.retain(Command::is_wanted);
+        }
         if command.is_accept() {
             self.accepts.push_back(command)
         } else {

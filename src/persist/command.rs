@@ -165,6 +165,11 @@ impl Command {
         }
     }
 
+    /// Whether anybody waits for its answer.
+    pub(super) fn is_wanted(&self) -> bool {
+        if let Self::Accept { wanted, .. } = self { wanted.is_wanted() } else { true }
+    }
+
     /// Says that nothing of it was written.
     pub(super) fn rewind(&self) {
         if let Self::Accept { wanted, .. } = self {

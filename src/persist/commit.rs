@@ -1,14 +1,16 @@
 //! One commit: everything that waits, in one transaction, with every answer afterwards.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use sea_orm::{DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::command::{Answer, Command, Finish};
 use super::counts::Counts;
+use super::database::Connection;
 use super::fault::Fault;
 use super::record::{Claim, NewRecord, Taken};
 use super::rows::Tx;
@@ -18,7 +20,7 @@ use crate::telemetry::Metrics;
 /// What a commit needs.
 #[derive(Clone)]
 pub(super) struct Writer {
-    pub db: DatabaseConnection,
+    pub db: Arc<Connection>,
     pub node: Uuid,
     pub metrics: Metrics,
 }
@@ -66,10 +68,11 @@ impl Writer {
             // Somebody else has moved one of the records; looking first finds out which.
             Fault::Moved => parts.push((part, true)),
             Fault::Away(why) => {
-                self.wait(&why, waits).await;
+                // Before the wait: who gives up meanwhile is told that nothing was taken.
                 if !careful {
                     part.iter().for_each(Command::rewind);
                 }
+                self.wait(&why, waits).await;
                 parts.push((part, careful));
             }
             Fault::Unknown(why) => {
@@ -94,20 +97,40 @@ impl Writer {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
-        let tx = self.db.begin_with_options(options).await?;
-        let answers = match self.fill(&tx, commands, careful).await {
-            Ok(answers) => answers,
-            Err(fault) => {
-                // A rollback that fails leaves a dead connection, which the pool will find out.
-                let _ = tx.rollback().await;
+        let tx = match self.db.get().begin_with_options(options).await {
+            Ok(tx) => tx,
+            Err(error) => {
+                let fault = Fault::from(&error);
+                if !Fault::is_busy(&error) {
+                    self.reopen().await;
+                }
                 return Err(fault);
             }
         };
-        tx.commit().await.map_err(|error| Fault::of_commit(&error))?;
+        let answers = match self.fill(&tx, commands, careful).await {
+            Ok(answers) => answers,
+            Err(fault) => {
+                if tx.rollback().await.is_err() {
+                    self.reopen().await;
+                }
+                return Err(fault);
+            }
+        };
+        if let Err(error) = tx.commit().await {
+            self.reopen().await;
+            return Err(Fault::of_commit(&error));
+        }
         self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a batch has about a thousand commands")]
         self.metrics.commit_commands.observe(commands.len() as f64);
         Ok(answers)
+    }
+
+    async fn reopen(&self) {
+        if let Err(error) = self.db.reopen().await {
+            // The closed connection refuses every transaction until the next try opens one.
+            tracing::error!(%error, "the ledger's connection cannot be opened again yet");
+        }
     }
 
     /// All statements of the transaction: what goes out of hand first, then what comes in hand, then what is new.

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use evenkeel_migration::{Migrator, MigratorTrait};
@@ -50,10 +51,41 @@ pub enum OpenError {
 /// The open database: one connection that writes, a pool that reads, and the lock that keeps other processes out.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub writer: DatabaseConnection,
+    pub writer: Connection,
     pub readers: DatabaseConnection,
     pub lock: File,
 }
+
+/// The one connection that writes. It can be thrown away and opened again.
+#[derive(Debug)]
+pub(super) struct Connection {
+    path: PathBuf,
+    config: Config,
+    open: RwLock<DatabaseConnection>,
+}
+
+impl Connection {
+    /// The connection that is open at present.
+    pub(super) fn get(&self) -> DatabaseConnection {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Throws the connection away and opens another. Needed after every transaction whose rollback or commit failed:
+    /// SQLite may have rolled back by itself (a full disk), and sqlx counts a transaction that is not there any more;
+    /// what it would then call a commit would be the release of a savepoint, and no commit at all.
+    pub(super) async fn reopen(&self) -> Result<(), DbErr> {
+        let old = self.get();
+        // Closed first: it may still hold the lock that the next one needs.
+        let closed = tokio::time::timeout(CLOSING, old.close_by_ref()).await;
+        tracing::info!(in_time = closed.is_ok(), "opening the ledger's connection again");
+        let fresh = connect(&self.path, &self.config, true).await?;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+/// How long a connection may take to close.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The path in a SQLite URL.
 ///
@@ -77,6 +109,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Database { path: path.clone(), source };
     let writer = connect(&path, config, true).await.map_err(failed)?;
     Migrator::up(&writer, None).await.map_err(failed)?;
+    let writer = Connection { path: path.clone(), config: config.clone(), open: RwLock::new(writer) };
     let readers = connect(&path, config, false).await.map_err(failed)?;
     Ok(Opened { writer, readers, lock })
 }

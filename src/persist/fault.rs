@@ -26,10 +26,15 @@ impl Fault {
         }
     }
 
+    /// Whether another writer has the database: nothing is wrong with the connection.
+    pub(super) fn is_busy(error: &DbErr) -> bool {
+        sqlite_code(error).is_some_and(|code| primary(code) == BUSY)
+    }
+
     /// The fault behind an error of the commit itself, after which only a busy database is sure not to have committed.
     pub(super) fn of_commit(error: &DbErr) -> Self {
         match Self::from(error) {
-            Self::Away(why) if sqlite_code(error).is_some_and(|code| primary(code) == BUSY) => Self::Away(why),
+            Self::Away(why) if Self::is_busy(error) => Self::Away(why),
             Self::Away(why) | Self::Refused(why) | Self::Unknown(why) => Self::Unknown(why),
             Self::Moved => Self::Moved,
         }

@@ -11,7 +11,7 @@ use super::command::Finish;
 use super::counts::Counts;
 use super::fault::Fault;
 use super::rows::{Bulk, Tx};
-use crate::lifecycle::FinalStatus;
+use crate::lifecycle::{FinalStatus, Status};
 
 pub(super) const RECORDS: Bulk = Bulk {
     head: "UPDATE event_record SET status = v.column3, final_status = v.column4, retry_count = v.column5, \
@@ -37,9 +37,16 @@ const DEATHS: Bulk = Bulk {
 
 pub(super) const WRITTEN: Bulk = Bulk {
     head: "SELECT a.attempt_id FROM (VALUES ",
-    row: "(?, ?)",
+    row: "(?, ?, ?)",
     tail: ") AS v JOIN event_attempt a ON a.record_id = v.column1 AND a.attempt_number = v.column2 \
-           WHERE a.status <> 'ABANDONED'",
+           AND a.status = v.column3",
+};
+
+/// An event that turned out to be invalid holds no key, so that a corrected one can come in.
+pub(super) const FREE_KEYS: Bulk = Bulk {
+    head: "DELETE FROM idempotency_key WHERE (event_id, source) IN (SELECT r.event_id, r.source FROM (VALUES ",
+    row: "(?)",
+    tail: ") AS v JOIN event_record r ON r.id = v.column1)",
 };
 
 const NOTES: Bulk = Bulk {
@@ -81,8 +88,12 @@ async fn held(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {
 }
 
 async fn done(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {
-    let attempts = finishes.iter().filter_map(|finish| Some((finish.record_id, finish.attempt.as_ref()?.number)));
-    let keys = attempts.flat_map(|(record_id, number)| [record_id.into(), signed(number).into()]).collect();
+    let attempts = finishes.iter().filter_map(|finish| Some((finish.record_id, finish.attempt.as_ref()?)));
+    let keys = attempts
+        .flat_map(|(record_id, attempt)| {
+            [record_id.into(), signed(attempt.number).into(), attempt.status.as_str().into()]
+        })
+        .collect();
     let mut done = HashSet::new();
     for row in WRITTEN.query(tx, keys).await? {
         done.insert(row.try_get::<Uuid>("", "attempt_id")?);
@@ -93,7 +104,7 @@ async fn done(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {
 async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(), Fault> {
     let mut records = Vec::with_capacity(finishes.len() * 11);
     let mut attempts = Vec::with_capacity(finishes.len() * 10);
-    let mut deaths = Vec::new();
+    let (mut deaths, mut invalid) = (Vec::new(), Vec::new());
     for finish in finishes {
         push_record(&mut records, finish);
         push_attempt(&mut attempts, finish);
@@ -106,6 +117,9 @@ async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(),
                 finish.at.0.into(),
             ]);
         }
+        if finish.step.to() == Status::Invalid {
+            invalid.push(finish.record_id.into());
+        }
         counts.step(&finish.handler, finish.step);
     }
     if RECORDS.execute(tx, records).await? != finishes.len() as u64 {
@@ -113,6 +127,7 @@ async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(),
     }
     ATTEMPTS.execute(tx, attempts).await?;
     DEATHS.execute(tx, deaths).await?;
+    FREE_KEYS.execute(tx, invalid).await?;
     Ok(())
 }
 

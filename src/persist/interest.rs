@@ -48,6 +48,11 @@ impl Wanted {
             .map_or_else(|state| state == WRITING, |_| true)
     }
 
+    /// Whether somebody waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.load(Ordering::Acquire) != GONE
+    }
+
     /// Says that nothing was written after all.
     pub(super) fn rewind(&self) {
         // A failure means that the caller has gone before; that stays.

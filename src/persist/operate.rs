@@ -1,16 +1,18 @@
 //! What operators do to the ledger: redrive, discard, cancel, pause. Each is audited in its own transaction.
 
 use evenkeel_entity::{event_record, handler_state, operator_action};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+};
 use uuid::Uuid;
 
-use super::column::{clean, final_word, word};
+use super::column::{WAITING, clean, word};
 use super::counts::Counts;
 use super::fault::Fault;
 use super::rows::{Bulk, Tx};
 use crate::clock::Timestamp;
-use crate::lifecycle::{Status, Verb, transition};
+use crate::lifecycle::{Status, Transition, Verb, transition};
 
 /// Something an operator asks for.
 #[derive(Clone, Debug)]
@@ -194,42 +196,36 @@ async fn rebind(
     at: Timestamp,
     counts: &mut Counts,
 ) -> Result<u64, Fault> {
-    let waits = event_record::Column::Status
-        .is_in(Verb::Unbind.from().iter().map(|status| status.as_str()))
-        .and(event_record::Column::HandlerName.eq(from))
-        .and(event_record::Column::EventType.eq(event_type));
-    let statuses: Vec<String> = event_record::Entity::find()
-        .select_only()
-        .column(event_record::Column::Status)
-        .filter(waits.clone())
-        .into_tuple()
-        .all(tx)
-        .await?;
-    for status in &statuses {
-        let status: Status = word(status)?;
-        match to {
-            Some(to) => {
-                counts.add(from, status, -1);
-                counts.add(to, status, 1);
-            }
-            None => counts.step(from, legal(Verb::Unbind, status, Status::NoHandler)?),
+    let mut rebound = 0;
+    // The two indexes of what waits, one after the other.
+    for crashes in ["crash_count < 2", "crash_count >= 2"] {
+        let which = format!("WHERE {WAITING} AND {crashes} AND handler_name = ? AND event_type = ?");
+        let count = format!("SELECT status, COUNT(*) AS n FROM event_record {which} GROUP BY status");
+        let backend = tx.get_database_backend();
+        let values = [from.into(), event_type.into()];
+        for row in tx.query_all_raw(Statement::from_sql_and_values(backend, count, values)).await? {
+            let (status, n): (Status, i64) = (word(&row.try_get::<String>("", "status")?)?, row.try_get("", "n")?);
+            let step = to.map_or_else(|| legal(Verb::Unbind, status, Status::NoHandler).map(Some), |_| Ok(None))?;
+            counts.add(from, status, -n);
+            counts.add(to.unwrap_or(from), step.map_or(status, Transition::to), n);
         }
+        let (set, mut values) = match to {
+            Some(to) => ("handler_name = ?, updated_at = ?", vec![Value::from(to), at.0.into()]),
+            None => (
+                "status = 'NO_HANDLER', final_status = 'NO_HANDLER', next_attempt_at = NULL, updated_at = ?, \
+                 completed_at = ?",
+                vec![at.0.into(), at.0.into()],
+            ),
+        };
+        values.extend([from.into(), event_type.into()]);
+        let update = format!("UPDATE event_record SET {set} {which}");
+        let updated = tx.execute_raw(Statement::from_sql_and_values(backend, update, values)).await?;
+        rebound += updated.rows_affected();
     }
-    let mut update =
-        event_record::Entity::update_many().filter(waits).col_expr(event_record::Column::UpdatedAt, Expr::value(at.0));
-    if let Some(to) = to {
-        update = update.col_expr(event_record::Column::HandlerName, Expr::value(to));
-    } else {
-        update = update
-            .col_expr(event_record::Column::Status, Expr::value(Status::NoHandler.as_str()))
-            .col_expr(event_record::Column::FinalStatus, Expr::value(final_word(Status::NoHandler)))
-            .col_expr(event_record::Column::NextAttemptAt, Expr::value(Option::<i64>::None))
-            .col_expr(event_record::Column::CompletedAt, Expr::value(at.0));
-    }
-    Ok(update.exec(tx).await?.rows_affected)
+    Ok(rebound)
 }
 
-fn legal(verb: Verb, from: Status, to: Status) -> Result<crate::lifecycle::Transition, Fault> {
+fn legal(verb: Verb, from: Status, to: Status) -> Result<Transition, Fault> {
     transition(verb, Some(from), to).map_err(|illegal| Fault::Refused(illegal.to_string()))
 }
 

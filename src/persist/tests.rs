@@ -16,6 +16,7 @@ use crate::lifecycle::{AttemptStatus, Status, Verb, transition};
 struct Desk {
     persist: Persist,
     clock: Clock,
+    metrics: Metrics,
     _lock: std::fs::File,
     _folder: TempDir,
 }
@@ -24,8 +25,9 @@ async fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { url: format!("sqlite://{}/l.db", folder.path().display()), ..Config::default() };
     let clock = Clock::default();
-    let ledger = open(&config, clock.new_id(), Metrics::new().unwrap()).await.unwrap();
-    Desk { persist: ledger.persist, clock, _lock: ledger.lock, _folder: folder }
+    let metrics = Metrics::new().unwrap();
+    let ledger = open(&config, clock.new_id(), metrics.clone()).await.unwrap();
+    Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _folder: folder }
 }
 
 impl Desk {
@@ -120,8 +122,11 @@ async fn a_finish_that_is_written_twice_recognises_itself() {
 #[actix::test]
 async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
     let desk = desk().await;
-    let writer =
-        commit::Writer { db: desk.persist.writer.clone(), node: desk.persist.node, metrics: Metrics::new().unwrap() };
+    let writer = commit::Writer {
+        db: Arc::clone(&desk.persist.writer),
+        node: desk.persist.node,
+        metrics: Metrics::new().unwrap(),
+    };
     let claim = desk.clock.new_id();
     let (first, twin, other) =
         (desk.record("1", Entry::Claimed(claim)), desk.record("1", Entry::Waiting), desk.record("2", Entry::Waiting));
@@ -161,13 +166,36 @@ async fn a_command_that_the_database_refuses_fails_alone() {
 }
 
 #[actix::test]
+async fn what_is_accepted_around_a_full_disk_is_in_the_ledger_and_nothing_else_is() {
+    let desk = desk().await;
+    // The connection's own limit stands for the disk's; the connection that follows has none, as a disk with room.
+    desk.persist.writer.get().execute_unprepared("PRAGMA max_page_count = 60").await.unwrap();
+    let mut accepted = Vec::new();
+    for n in 0..100 {
+        let mut record = desk.record(&n.to_string(), Entry::Waiting);
+        let mut event = Event::clone(&record.event);
+        event.data = Payload::json(format!("\"{}\"", "x".repeat(8_000)));
+        record.event = Arc::new(event);
+        accepted.push(record.id);
+        assert_eq!(desk.accept(vec![record]).await, Ok(vec![Taken::New(Status::Pending)]));
+    }
+    for id in &accepted {
+        assert_eq!(desk.status(*id).await, Status::Pending);
+    }
+    let counts: i64 = desk.persist.reads().counts().await.unwrap().values().sum();
+    assert_eq!(counts, 100);
+    let away = ["away", "unknown"].map(|fault| desk.metrics.commit_failures.with_label_values(&[fault]).get());
+    assert!(away.iter().sum::<u64>() > 0, "the disk should have been full once");
+}
+
+#[actix::test]
 async fn an_accept_whose_caller_has_gone_is_not_written() {
     let desk = desk().await;
     let record = desk.record("1", Entry::Waiting);
     let id = record.id;
     let (interest, wanted) = Interest::new();
     drop(interest);
-    assert_eq!(desk.persist.accept(vec![record], wanted).await, Err(Error::Closed));
+    assert_eq!(desk.persist.accept(vec![record], wanted).await, Err(Error::Lost));
     assert!(desk.persist.reads().record(id).await.unwrap().is_none());
 }
 
@@ -222,7 +250,8 @@ async fn plan(db: &DatabaseConnection, sql: &str) -> String {
 async fn no_statement_of_the_hot_path_reads_a_whole_table() {
     let desk = desk().await;
     let db = &desk.persist.reads().db;
-    let bulks: [(&str, Bulk); 6] = [
+    let bulks: [(&str, Bulk); 7] = [
+        ("free keys", finish::FREE_KEYS),
         ("finish", finish::RECORDS),
         ("claim", claim::CLAIMS),
         ("standing", claim::STANDING),

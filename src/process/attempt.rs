@@ -40,10 +40,14 @@ pub(super) async fn run(pool: Pool, claim: Claim, mut hold: Hold) {
     drop(hold);
     match written {
         Ok(true) => tell(&pool, &lane, &claim, finish, step),
-        Ok(false) => tracing::warn!(
-            record = %claim.record_id, attempt = claim.attempt_number, handler = &*claim.handler,
-            "this attempt was fenced: another node has taken the event over"
-        ),
+        Ok(false) => {
+            tracing::warn!(
+                record = %claim.record_id, attempt = claim.attempt_number, handler = &*claim.handler,
+                "this attempt was fenced: somebody else has taken the event over"
+            );
+            // Wherever it stands now, the ledger knows.
+            lane.has_backlog();
+        }
         Err(error) => tracing::error!(
             record = %claim.record_id, attempt = claim.attempt_number, handler = &*claim.handler, %error,
             "an outcome could not be recorded; the event will be handed back"

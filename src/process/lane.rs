@@ -127,7 +127,8 @@ impl Lane {
         }
         let from_memory = state.waiting.len().min(free);
         let claims: Vec<Claim> = state.waiting.drain(..from_memory).collect();
-        let look = claims.is_empty() && state.backlog && !state.looking;
+        // Not while an event is between its commit and its place in memory: the ledger would hand it out as well.
+        let look = claims.is_empty() && state.reserved == 0 && state.backlog && !state.looking;
         let permits = if look { free } else { claims.len() };
         if permits == 0 {
             return None;

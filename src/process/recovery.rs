@@ -1,19 +1,22 @@
 //! Taking up what was left behind: by a process that died, or by a part of this one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Pool;
 use crate::alert;
 use crate::lifecycle::Status;
-use crate::persist::{Action, Due, Finish, Operation};
+use crate::persist::{self, Action, Due, Finish, Operation};
 
 /// Takes over what dead processes had in hand, before anything else runs. Retries until the database lets it.
 ///
 /// # Errors
 /// The database's.
 pub(crate) async fn take_over(pool: &Pool) -> Result<(), sea_orm::DbErr> {
+    let mut refused = HashSet::new();
     loop {
-        let orphans = pool.persist.orphans().await?;
+        let mut orphans = pool.persist.orphans().await?;
+        orphans.retain(|(orphan, _)| !refused.contains(&orphan.record_id));
         if orphans.is_empty() {
             break;
         }
@@ -21,22 +24,36 @@ pub(crate) async fn take_over(pool: &Pool) -> Result<(), sea_orm::DbErr> {
         let found = orphans.len();
         let finishes = orphans.into_iter().map(|(orphan, drained)| orphan.recovered(!drained, now));
         let finishes = finishes.collect::<Result<Vec<Finish>, _>>().map_err(|error| custom(&error))?;
-        let writes = finishes.iter().map(|finish| pool.persist.finish(finish.clone()));
+        let writes = finishes.iter().map(|finish| put_out_of_hand(pool, finish.clone()));
         for (finish, written) in finishes.iter().zip(futures_util::future::join_all(writes).await) {
-            if !written.map_err(|error| custom(&error))? || finish.step.to() != Status::Poison {
-                continue;
+            let (metrics, record, error) = (&pool.metrics, finish.record_id, finish.error.as_deref());
+            match written {
+                Ok(true) if finish.step.to() == Status::Poison => {
+                    alert::dead_letter(metrics, record, &finish.handler, Status::Poison, error);
+                }
+                Ok(_) => {}
+                Err(persist::Error::Refused(why)) => {
+                    // One row that cannot be taken over is no reason to stand still with all others.
+                    alert::stuck(metrics, record, &why);
+                    refused.insert(record);
+                }
+                Err(error) => return Err(custom(&error)),
             }
-            alert::dead_letter(
-                &pool.metrics,
-                finish.record_id,
-                &finish.handler,
-                Status::Poison,
-                finish.error.as_deref(),
-            );
         }
         tracing::info!(events = found, "taken over from a process that is gone");
     }
     pool.persist.bury_nodes(pool.clock.now()).await
+}
+
+/// Writes it; if the row of its attempt is refused, the event is freed without that row rather than not at all.
+async fn put_out_of_hand(pool: &Pool, finish: Finish) -> Result<bool, persist::Error> {
+    match pool.persist.finish(finish.clone()).await {
+        Err(persist::Error::Refused(why)) if finish.attempt.is_some() => {
+            tracing::error!(record = %finish.record_id, error = why, "an abandoned attempt cannot be written down");
+            pool.persist.finish(Finish { attempt: None, ..finish }).await
+        }
+        written => written,
+    }
 }
 
 /// Gives what waits to the handlers that this process has: bindings may have changed since it was accepted.
@@ -83,7 +100,7 @@ pub(super) async fn reconcile(pool: Pool) {
         }
         let (record, handler) = (claim.record_id, claim.handler.clone());
         let Ok(finish) = claim.handed_back("nobody held this claim any more", pool.clock.now()) else { continue };
-        match pool.persist.finish(finish).await {
+        match put_out_of_hand(&pool, finish).await {
             Ok(true) => tracing::warn!(%record, handler, "a claim that nobody held was handed back"),
             Ok(false) => {}
             Err(error) => tracing::warn!(%record, %error, "a claim that nobody holds could not be handed back"),

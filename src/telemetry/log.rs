@@ -7,13 +7,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Config, LogFormat};
 
+/// Libraries that tell of every step; a filter that names them hears them all the same.
+const QUIET: &str = "actix_server=warn,sea_orm_migration=warn,sqlx=warn";
+
 /// Sets the process's log up. A log that is set up already stays as it is.
 ///
 /// # Errors
 /// A filter that cannot be understood.
 pub fn init(config: &Config) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.log_level)?).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{}", config.log_level))?)
+        .with_writer(std::io::stderr);
     let set_up = if config.log_format == LogFormat::Json {
         builder.json().flatten_event(true).finish().try_init()
     } else {

@@ -117,6 +117,18 @@ async fn a_permanent_failure_and_data_of_another_shape_are_not_retried() {
 }
 
 #[actix::test]
+async fn a_corrected_event_may_use_the_id_of_one_that_was_invalid() {
+    let place = Place::new();
+    let engine = place.engine().handler_fn("b", |_: Event<Numbered>| async { Ok(()) }).start().await.unwrap();
+    let wrong = engine.submit(NewEvent::new("b", "no number").unwrap().id("1")).await.unwrap().id;
+    assert_eq!(settled(&engine, wrong).await.status, Status::Invalid);
+    let corrected = engine.submit(event("b").id("1")).await.unwrap();
+    assert!(!corrected.duplicate);
+    assert_eq!(settled(&engine, corrected.id).await.status, Status::Success);
+    stop(engine).await;
+}
+
+#[actix::test]
 async fn a_handler_that_takes_too_long_is_stopped_and_its_future_dropped() {
     struct Dropped(tokio::sync::mpsc::UnboundedSender<()>);
     impl Drop for Dropped {
