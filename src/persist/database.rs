@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, TransactionTrait};
 
 use super::Config;
 
@@ -108,10 +108,18 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     let lock = lock(&path)?;
     let failed = |source| OpenError::Database { path: path.clone(), source };
     let writer = connect(&path, config, true).await.map_err(failed)?;
-    Migrator::up(&writer, None).await.map_err(failed)?;
+    migrate(&writer).await.map_err(failed)?;
     let writer = Connection { path: path.clone(), config: config.clone(), open: RwLock::new(writer) };
     let readers = connect(&path, config, false).await.map_err(failed)?;
     Ok(Opened { writer, readers, lock })
+}
+
+/// All of it or nothing: sea-orm gives SQLite no transaction of its own accord, and a process that is killed between
+/// two statements would leave tables that the next start trips over.
+async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let tx = writer.begin().await?;
+    Migrator::up(&tx, None).await?;
+    tx.commit().await
 }
 
 /// Locks a file beside the database. Opening the database file itself and closing it again would drop the locks that

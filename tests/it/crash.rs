@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::Place;
-use crate::process::{Node, attempts, configure};
+use crate::process::{Node, Process, attempts, configure};
 use crate::target::{Delivery, Reply, Target};
 
 const ROUNDS: u64 = 30;
@@ -21,6 +21,14 @@ const CLIENTS: u64 = 4;
 struct Random(u64);
 
 impl Random {
+    /// Begins anew in each run; a run that fails shows where.
+    #[expect(clippy::print_stdout, reason = "a test's output is shown when it fails")]
+    fn new() -> Self {
+        let seed = Clock::default().new_id().as_u64_pair().1;
+        println!("the seed is {seed}");
+        Self(seed)
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -69,7 +77,7 @@ async fn round(place: &Place, number: u64, random: &mut Random, book: &Arc<Mutex
         actix::spawn(send(node.url.clone(), node.http.clone(), name, Arc::clone(book)))
     });
     let clients: Vec<_> = clients.collect();
-    node.kill9_after(Duration::from_millis(50 + random.below(350))).await;
+    node.process.kill9_after(Duration::from_millis(50 + random.below(350))).await;
     for client in join_all(clients).await {
         client.unwrap();
     }
@@ -77,8 +85,7 @@ async fn round(place: &Place, number: u64, random: &mut Random, book: &Arc<Mutex
 
 #[actix::test]
 async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost() {
-    let seed = u64::try_from(Clock::default().new_id().as_u128() & u128::from(u64::MAX)).unwrap();
-    println!("the seed is {seed}");
+    let mut random = Random::new();
     let target = Target::new(|delivery| {
         let letters: u64 = delivery.event_id.bytes().map(u64::from).sum();
         // Every seventh event has to be retried, and each takes a moment of its own.
@@ -88,7 +95,7 @@ async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost() {
     let place = Place::new();
     let handler = target.handler("target", "crash.*");
     configure(&place, &format!("retry.initial_delay = \"50ms\"\n{handler}concurrency = 20\n"));
-    let (mut random, book) = (Random(seed), Arc::<Mutex<Book>>::default());
+    let book = Arc::<Mutex<Book>>::default();
     for number in 0..ROUNDS {
         round(&place, number, &mut random, &book).await;
     }
@@ -175,4 +182,17 @@ async fn every_delivery_is_an_attempt_on_record(node: &Node, seen: &[Delivery]) 
         abandoned += ends.iter().filter(|end| **end == "ABANDONED").count();
     }
     abandoned
+}
+
+#[actix::test]
+async fn a_first_start_that_is_killed_at_any_moment_can_be_repeated() {
+    let mut random = Random::new();
+    for _ in 0..20 {
+        let place = Place::new();
+        let mut first = Process::start(place.path(), &["dev", "--port", "0", "--data-dir", "."]);
+        first.kill9_after(Duration::from_millis(random.below(80))).await;
+        let mut node = Node::dev(&place).await;
+        node.submit(&json!({ "type": "demo.hello" })).await;
+        node.process.kill9();
+    }
 }

@@ -96,6 +96,12 @@ impl Process {
         self.err.end();
     }
 
+    /// Kills it after this long, whatever it is doing then.
+    pub async fn kill9_after(&mut self, delay: Duration) {
+        tokio::time::sleep(delay).await;
+        self.kill9();
+    }
+
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
@@ -169,12 +175,6 @@ impl Node {
         .await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { process, url, http }
-    }
-
-    /// Kills it after this long, whatever it is doing then.
-    pub async fn kill9_after(&mut self, delay: Duration) {
-        tokio::time::sleep(delay).await;
-        self.process.kill9();
     }
 
     /// SIGTERM, and then its end.

@@ -110,7 +110,7 @@ async fn readiness_names_its_checks_and_ends_with_the_drain() {
         ready.json()["checks"],
         json!({ "ledger": "ok", "persistence": "ok", "intake": "ok", "processors": "ok", "draining": "no" })
     );
-    node.engine.pool().drain();
+    node.engine.api().pool.drain();
     let ready = node.get("/readyz").await;
     assert_eq!((ready.said(), &ready.json()["status"]), (told(503, ""), &json!("not_ready")));
     assert_eq!(ready.json()["checks"]["draining"], json!("yes"));

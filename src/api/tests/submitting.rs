@@ -150,7 +150,7 @@ async fn compressed_bodies_are_refused() {
 #[actix::test]
 async fn nothing_is_taken_while_the_engine_drains() {
     let node = Node::start().await;
-    node.engine.pool().drain();
+    node.engine.api().pool.drain();
     let answer = node.post(EVENTS, json!({ "type": "ok.a" })).await;
     assert_eq!(answer.said(), told(503, "draining"));
     assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
