@@ -62,7 +62,7 @@ impl State {
 /// How a new event enters its lane.
 #[derive(Debug)]
 pub(super) enum Admission {
-    /// A permit is free and nothing waits before it.
+    /// A permit is free, and one for everything that waits before it.
     Claim(Hold),
     /// It waits in memory.
     Memory(Slot),
@@ -103,9 +103,10 @@ impl Lane {
     /// Decides how a new event enters. It never waits and never refuses.
     pub(super) fn admit(self: &Arc<Self>, hand: &Arc<Hand>, clock: &Clock) -> Admission {
         let mut state = self.state();
-        let free = state.permits_taken < self.concurrency && state.may_claim() && self.is_up();
-        let nothing_before = state.waiting.is_empty() && state.reserved == 0 && !state.has_overflowed();
-        if free && nothing_before {
+        let free = self.concurrency.saturating_sub(state.permits_taken);
+        // Whoever waits in memory has a permit before this one; a look into the ledger has taken its permits already.
+        let ahead = state.waiting.len() + state.reserved;
+        if free > ahead && !state.backlog && state.may_claim() && self.is_up() {
             state.permits_taken += 1;
             drop(state);
             return Admission::Claim(hand.hold(clock.new_id(), Some(Arc::clone(self)), clock.now()));
