@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::lifecycle::Status;
+use evenkeel::lifecycle::{AttemptStatus, Status};
 use evenkeel::{Bind, Event, HandlerError, NewEvent, Payload};
 use tokio::sync::Semaphore;
 
-use crate::harness::{PATIENCE, Place, settled, stop, until};
+use crate::harness::{PATIENCE, Place, operator, settled, standing_clock, stop, until};
 
 async fn succeed(_: Event<Payload>) -> Result<(), HandlerError> {
     Ok(())
@@ -46,6 +46,30 @@ async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
     for id in stuck {
         assert_eq!(until(&engine, id, Status::Processing).await.record.attempt_count, 1);
     }
+    drop(release);
+    stop(engine).await;
+}
+
+#[actix::test]
+async fn a_handler_that_blocks_its_thread_is_walled_off_and_its_next_events_get_a_new_one() {
+    let place = Place::new();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let block_once = move |event: Event<Payload>| {
+        if event.subject.is_some() {
+            let _ = released.lock().unwrap().recv();
+        }
+        async { Ok(()) }
+    };
+    let bind = Bind::to("block").concurrency(1).timeout(Duration::from_millis(50));
+    let engine = place.engine().clock(standing_clock()).handler_fn(bind, block_once).start().await.unwrap();
+    let blocking = engine.submit(event("block").subject("forever")).await.unwrap().id;
+    let next = engine.submit(event("block")).await.unwrap().id;
+    assert_eq!(settled(&engine, next).await.status, Status::Success);
+    let whole = engine.reads().whole(blocking).await.unwrap().unwrap();
+    assert_eq!(whole.attempts[0].status, AttemptStatus::TimedOut);
+    assert!(engine.metrics().alerts.with_label_values(&["handler_down"]).get() >= 1);
+    engine.cancel(blocking, &operator()).await.unwrap();
     drop(release);
     stop(engine).await;
 }
