@@ -55,8 +55,6 @@ pub struct Instruments {
     pub http_seconds: HistogramVec,
     /// 1 while the ledger cannot be written.
     pub ledger_unavailable: IntGauge,
-    /// Deliveries of a broker that were redeliveries of one and the same message, and submissions whose caller had gone.
-    pub dropped: IntCounterVec,
 }
 
 impl std::ops::Deref for Metrics {
@@ -114,7 +112,6 @@ impl Metrics {
             )?,
             http_seconds: with.histograms("evenkeel_http_seconds", "How long requests take.", "route")?,
             ledger_unavailable: with.int_gauge("evenkeel_ledger_unavailable", "1 while nothing can be written.")?,
-            dropped: with.counters("evenkeel_dropped_total", "Submissions that needed no record.", &["reason"])?,
             registry,
         })))
     }

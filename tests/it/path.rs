@@ -102,6 +102,42 @@ async fn retries_come_after_1_2_and_4_seconds_and_then_the_event_is_a_dead_lette
 }
 
 #[actix::test]
+async fn everything_that_happens_on_the_path_is_counted() {
+    let (place, clock) = (Place::new(), standing_clock());
+    let mut config = place.config();
+    config.retry.max_retries = 1;
+    let panic = |event: Event<Numbered>| {
+        assert!(event.data.n > 1, "too small");
+        async { Ok(()) }
+    };
+    let engine = place.engine().config(config).clock(clock.clone()).handler_fn("a", panic).start().await.unwrap();
+    let good = engine.submit(NewEvent::new("a", &serde_json::json!({ "n": 2 })).unwrap()).await.unwrap().id;
+    settled(&engine, good).await;
+    let bad = engine.submit(event("a")).await.unwrap().id;
+    until(&engine, bad, Status::RetryScheduled).await;
+    clock.advance(Duration::from_secs(1));
+    settled(&engine, bad).await;
+    let text = String::from_utf8(engine.metrics().render().unwrap()).unwrap();
+    for line in [
+        r#"evenkeel_events_total{status="SUCCESS"} 1"#,
+        r#"evenkeel_attempts_total{handler="a",outcome="SUCCESS"} 1"#,
+        r#"evenkeel_attempts_total{handler="a",outcome="PANICKED"} 2"#,
+        r#"evenkeel_retries_total{handler="a"} 1"#,
+        r#"evenkeel_dead_letters_total{handler="a",reason="FAILED_MAX_RETRY"} 1"#,
+        r#"evenkeel_alerts_total{alert="dead_letter"} 1"#,
+        r#"evenkeel_actor_restarts_total{actor="handler"} 2"#,
+        "evenkeel_accept_seconds_count 2",
+        r#"evenkeel_handler_seconds_count{handler="a"} 3"#,
+        r#"evenkeel_end_to_end_seconds_count{handler="a"} 2"#,
+        "evenkeel_commit_commands_count ",
+        "evenkeel_commit_seconds_count ",
+    ] {
+        assert!(text.contains(line), "{line} is missing in:\n{text}");
+    }
+    stop(engine).await;
+}
+
+#[actix::test]
 async fn a_permanent_failure_and_data_of_another_shape_are_not_retried() {
     let place = Place::new();
     let permanent = |_: Event<serde_json::Value>| async { Err(HandlerError::permanent("no such customer")) };
