@@ -13,7 +13,8 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::dead_letter::{self, Operator};
 use crate::event::{Event, NewEvent};
-use crate::handle::{Bind, BindError, Deliver, FromPayload, HandlerError, Registration, Response};
+use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
+use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Rejected, SubmitError};
 use crate::persist::{self, OpenError, Reads, Record};
 use crate::process::{self, Parts, Pool, ProcessorPool};
@@ -136,14 +137,15 @@ impl Builder {
     /// [`Error`], which says what to do.
     pub async fn start(mut self) -> Result<Engine, Error> {
         self.loaded.check(crate::handlers::KINDS)?;
-        for handler in &self.loaded.config.handler {
-            self.handlers.push(crate::handlers::registration(&self.loaded, handler, &self.clock)?);
-        }
+        // Before anything is opened: what is wrong with a handler is found out first.
+        let configured = Configured::all(&self.loaded)?;
         let config = self.loaded.config;
         let metrics = Metrics::new()?;
         let node = self.clock.new_id();
         let ledger = persist::open(&config.database, node, metrics.clone()).await?;
-        let persist = ledger.persist;
+        let (persist, emitter) = (ledger.persist, Emitter::default());
+        let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
+        self.handlers.extend(configured.into_iter().map(|handler| handler.with(&means)));
         let pool = Pool::new(Parts {
             clock: self.clock,
             persist: persist.clone(),
@@ -155,7 +157,7 @@ impl Builder {
         })?;
         prepare(&pool).await?;
         let path = Arbiter::new().handle();
-        let intake = start_path(&pool, &path);
+        let intake = start_path(&pool, &path, &emitter);
         Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(Some(ledger.lock)) })))
     }
 
@@ -190,7 +192,10 @@ fn node_name() -> String {
 }
 
 /// Starts the actors of the path on a thread of their own.
-fn start_path(pool: &Pool, path: &ArbiterHandle) -> Intake {
+fn start_path(pool: &Pool, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
+    let intake = Intake::start(pool.clone(), path);
+    // Before the first handler runs.
+    emitter.emit_to(intake.for_handlers());
     let processors = Actor::start_in_arbiter(path, {
         let pool = pool.clone();
         move |_| ProcessorPool::new(pool)
@@ -199,7 +204,7 @@ fn start_path(pool: &Pool, path: &ArbiterHandle) -> Intake {
     let lanes = pool.lanes().map(|lane| Arc::clone(&lane.name)).collect();
     let due = processors.recipient();
     pool.announce_to(Actor::start_in_arbiter(path, move |_| RetryScheduler::new(clock, reads, due, lanes)));
-    Intake::start(pool.clone(), path)
+    intake
 }
 
 pub(crate) use run::run;

@@ -5,6 +5,7 @@
 
 mod bind;
 mod config;
+mod emit;
 mod error;
 mod host;
 mod register;
@@ -12,6 +13,7 @@ mod resident;
 
 pub use bind::{Bind, BindError, Routes};
 pub use config::Config;
+pub use emit::{Emit, EmitError, Emitter};
 pub use error::{HandlerError, Kind};
 pub(crate) use host::{Ended, Host, HostState, Invocation, Start};
 pub use register::Registration;

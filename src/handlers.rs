@@ -9,7 +9,8 @@ pub mod webhook;
 
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::handle::{self, Bind, Registration};
+use crate::handle::{self, Bind, Emitter, Registration};
+use crate::persist::Persist;
 use log::Log;
 use webhook::{Target, Webhook};
 
@@ -40,25 +41,61 @@ pub enum Error {
     },
 }
 
-/// The handler that an entry of `[[handler]]` describes.
-///
-/// # Errors
-/// [`Error`], which names the handler and the key.
-pub fn registration(loaded: &Loaded, handler: &handle::Config, clock: &Clock) -> Result<Registration, Error> {
+/// What the engine gives to the handlers that need more than their event.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The time.
+    pub clock: Clock,
+    /// The ledger: reads, and the writes of the handlers that keep tables there.
+    pub persist: Persist,
+    /// The way to send events.
+    pub emitter: Emitter,
+}
+
+/// An entry of `[[handler]]` whose options are good; it is given its means when the engine starts.
+pub struct Configured(Box<dyn FnOnce(&Means) -> Registration>);
+
+impl std::fmt::Debug for Configured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Configured")
+    }
+}
+
+impl Configured {
+    /// All handlers of a configuration. Reads what they need, such as templates, and creates nothing.
+    ///
+    /// # Errors
+    /// [`Error`], which names the handler and the key.
+    pub fn all(loaded: &Loaded) -> Result<Vec<Self>, Error> {
+        loaded.config.handler.iter().map(|handler| configured(loaded, handler)).collect()
+    }
+
+    /// The handler, ready to be started.
+    #[must_use]
+    pub fn with(self, means: &Means) -> Registration {
+        (self.0)(means)
+    }
+}
+
+fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, Error> {
     let bind = bind(handler);
-    match handler.kind.as_str() {
+    let made: Box<dyn FnOnce(&Means) -> Registration> = match handler.kind.as_str() {
         "log" => {
             let options: log::Options = loaded.options(handler)?;
-            Ok(Registration::actor(bind, "log", move || Log::new(options)))
+            Box::new(move |_| Registration::actor(bind, "log", move || Log::new(options)))
         }
         "webhook" => {
             let options: webhook::Options = loaded.options(handler)?;
-            let target = Target::new(&options, clock.clone())
-                .map_err(|source| Error::Webhook { name: handler.name.clone(), source })?;
-            Ok(Registration::actor(bind, "webhook", move || Webhook::from(target.clone())))
+            let target =
+                Target::new(&options).map_err(|source| Error::Webhook { name: handler.name.clone(), source })?;
+            Box::new(move |means| {
+                let clock = means.clock.clone();
+                Registration::actor(bind, "webhook", move || Webhook::new(target.clone(), clock.clone()))
+            })
         }
-        kind => Err(Error::Kind { name: handler.name.clone(), kind: kind.to_owned() }),
-    }
+        kind => return Err(Error::Kind { name: handler.name.clone(), kind: kind.to_owned() }),
+    };
+    Ok(Configured(made))
 }
 
 fn bind(handler: &handle::Config) -> Bind {

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 
 use super::{CheckArgs, DevArgs, Exit, MigrateArgs, Screen, ServeArgs};
-use crate::config::Loaded;
-use crate::handle::Registration;
 use crate::handlers::{self, demo};
 use crate::{Config, Engine, engine, persist, telemetry};
 
@@ -62,19 +60,11 @@ pub(super) fn serve(args: &ServeArgs, screen: &mut Screen<'_>) -> anyhow::Result
 pub(super) fn check(args: &CheckArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let loaded = Config::load(args.config.file().as_deref())?;
     loaded.check(handlers::KINDS)?;
-    check_handlers(&loaded)?;
+    handlers::Configured::all(&loaded)?;
     persist::sqlite_path(&loaded.config.database.url)?;
     let source = loaded.source.as_deref().unwrap_or("the embedded defaults");
     screen.line(format!("{source}: good, with {} handlers", loaded.config.handler.len()))?;
     Ok(Exit::Done)
-}
-
-/// Builds every handler's settings without starting any.
-fn check_handlers(loaded: &Loaded) -> anyhow::Result<()> {
-    for handler in &loaded.config.handler {
-        let _: Registration = handlers::registration(loaded, handler, &crate::clock::Clock::default())?;
-    }
-    Ok(())
 }
 
 pub(super) fn migrate(args: &MigrateArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {

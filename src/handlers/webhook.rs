@@ -26,25 +26,24 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder};
 
 use self::answer::Answer;
-use crate::clock::Clock;
-use crate::event::{Event, Payload, to_structured};
-use crate::handle::{Attempt, Deliver, HandlerError};
+use crate::clock::{Clock, Timestamp};
+use crate::event::{Payload, to_structured};
+use crate::handle::{Deliver, HandlerError};
 
 /// The handler of kind `webhook`.
 #[derive(Debug)]
 pub struct Webhook {
     target: Arc<Target>,
+    clock: Clock,
     /// Made for the first event, on the actor's own thread.
     client: Option<Client>,
 }
 
 impl Webhook {
-    /// A handler with these options.
-    ///
-    /// # Errors
-    /// The first thing that is wrong with the options.
-    pub fn new(options: &Options, clock: Clock) -> Result<Self, Error> {
-        Target::new(options, clock).map(Self::from)
+    /// A handler that posts to this target; the timestamps of its signatures come from `clock`.
+    #[must_use]
+    pub fn new(target: Target, clock: Clock) -> Self {
+        Self { target: Arc::new(target), clock, client: None }
     }
 
     fn client(&mut self) -> Result<Client, HandlerError> {
@@ -53,12 +52,6 @@ impl Webhook {
             None => self.target.client()?,
         };
         Ok(self.client.insert(client).clone())
-    }
-}
-
-impl From<Target> for Webhook {
-    fn from(target: Target) -> Self {
-        Self { target: Arc::new(target), client: None }
     }
 }
 
@@ -71,7 +64,7 @@ impl Handler<Deliver<Payload>> for Webhook {
 
     fn handle(&mut self, delivery: Deliver<Payload>, _: &mut Context<Self>) -> Self::Result {
         match self.client() {
-            Ok(client) => Box::pin(deliver(client, Arc::clone(&self.target), delivery)),
+            Ok(client) => Box::pin(deliver(client, Arc::clone(&self.target), self.clock.clone(), delivery)),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
@@ -85,17 +78,23 @@ struct NoAnswer {
     source: reqwest::Error,
 }
 
-async fn deliver(client: Client, target: Arc<Target>, delivery: Deliver<Payload>) -> Result<(), HandlerError> {
-    let request = request(&client, &target, &delivery.event, &delivery.attempt);
+async fn deliver(
+    client: Client,
+    target: Arc<Target>,
+    clock: Clock,
+    delivery: Deliver<Payload>,
+) -> Result<(), HandlerError> {
+    let request = request(&client, &target, &delivery, clock.now());
     // reqwest would name the whole URL, and that may hold secrets.
     let no_answer = |error: reqwest::Error| NoAnswer { place: target.place(), source: error.without_url() };
     let response = request.send().await.map_err(no_answer)?;
-    Answer::read(response).await.verdict(target.clock.now())
+    Answer::read(response).await.verdict(clock.now())
 }
 
-fn request(client: &Client, target: &Target, event: &Event<Payload>, attempt: &Attempt) -> RequestBuilder {
+fn request(client: &Client, target: &Target, delivery: &Deliver<Payload>, now: Timestamp) -> RequestBuilder {
+    let Deliver { event, attempt } = delivery;
     let id = attempt.record_id.to_string();
-    let timestamp = target.clock.now().0.div_euclid(1_000_000);
+    let timestamp = now.0.div_euclid(1_000_000);
     let body = to_structured(event);
     let mut request = client
         .post(target.url.clone())

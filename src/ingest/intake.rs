@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::alert;
 use crate::clock::Timestamp;
 use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, Violation, checksum};
+use crate::handle::{Emit, EmitError};
 use crate::lifecycle::Status;
 use crate::persist::{self, Claim, Entry, Interest, NewRecord, Origin, Taken, Wanted};
 use crate::process::{Entrance, Lane, Pool};
@@ -140,6 +141,11 @@ impl Intake {
         Ok(results.pop().ok_or(SubmitError::OutcomeUnknown)??)
     }
 
+    /// The way in for the events of handlers.
+    pub(crate) fn for_handlers(&self) -> Recipient<Emit> {
+        self.actor.clone().recipient()
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.actor.connected()
     }
@@ -174,6 +180,21 @@ impl Handler<TakeIn> for Taker {
 
     fn handle(&mut self, TakeIn { events, wanted }: TakeIn, _: &mut Self::Context) -> Self::Result {
         Box::pin(take_in(self.pool.clone(), events, wanted))
+    }
+}
+
+impl Handler<Emit> for Taker {
+    type Result = ResponseFuture<Result<(), EmitError>>;
+
+    fn handle(&mut self, Emit(event): Emit, _: &mut Self::Context) -> Self::Result {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            // The handler's own timeout bounds the wait; what it does not hear is a duplicate the next time.
+            let (_interest, wanted) = Interest::new();
+            let refused = |error: &dyn std::fmt::Display| EmitError::Refused(error.to_string());
+            let results = take_in(pool, vec![event], wanted).await.map_err(|error| refused(&error))?;
+            results.into_iter().try_for_each(|result| result.map(drop).map_err(|error| refused(&error)))
+        })
     }
 }
 

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use super::address::refusal;
 use super::resolver::PublicOnly;
 use super::signature::{Secret, SecretError};
-use crate::clock::Clock;
 
 /// How long a connection may take to come up, TLS included. The attempt's deadline bounds everything else.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,17 +70,16 @@ pub enum Error {
 pub struct Target {
     pub(super) url: Url,
     pub(super) secret: Option<Secret>,
-    pub(super) clock: Clock,
     /// None if any address will do.
     pub(super) resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl Target {
-    /// Checks the options; `clock` is where the timestamps of the signatures come from.
+    /// Checks the options.
     ///
     /// # Errors
     /// The first thing that is wrong with them.
-    pub fn new(options: &Options, clock: Clock) -> Result<Self, Error> {
+    pub fn new(options: &Options) -> Result<Self, Error> {
         let url = Url::parse(&options.url).map_err(Error::Url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::Scheme(url.scheme().to_owned()));
@@ -91,7 +89,7 @@ impl Target {
         }
         let secret = options.secret.as_deref().map(Secret::parse).transpose().map_err(Error::Secret)?;
         let resolver = (!options.allow_private).then(|| Arc::new(PublicOnly::system()) as Arc<dyn Resolve>);
-        let target = Self { url, secret, clock, resolver };
+        let target = Self { url, secret, resolver };
         // Each actor has a client of its own, as connections live and die with its thread. That one can be made at
         // all is better learnt now than from the first event.
         target.client().map_err(Error::Client)?;
@@ -151,7 +149,7 @@ mod tests {
 
     fn target(url: &str, secret: Option<&str>, allow_private: bool) -> Result<Target, Error> {
         let options = Options { url: url.into(), secret: secret.map(str::to_owned), allow_private };
-        Target::new(&options, Clock::default())
+        Target::new(&options)
     }
 
     #[test]
@@ -191,7 +189,7 @@ mod tests {
         let redacted =
             r#"Options { url: "http://hooks.example:81", secret: Some("[redacted]"), allow_private: false }"#;
         assert_eq!(format!("{options:?}"), redacted);
-        let target = Target::new(&options, Clock::default()).unwrap();
+        let target = Target::new(&options).unwrap();
         let redacted = r#"Target { url: "http://hooks.example:81", secret: Some([redacted]), .. }"#;
         assert_eq!(format!("{target:?}"), redacted);
     }

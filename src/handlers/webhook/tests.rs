@@ -21,15 +21,19 @@ const BODY: &str = r#"{"id":"e-1","partitionkey":"k","source":"/shop","specversi
 
 fn target(url: &str, secret: Option<&str>) -> Target {
     let options = Options { url: url.into(), secret: secret.map(str::to_owned), allow_private: true };
-    Target::new(&options, Clock::manual(sample::NOW)).unwrap()
+    Target::new(&options).unwrap()
 }
 
 fn delivery() -> Deliver<Payload> {
     sample::delivery(Payload::json(r#"{"n": 1}"#))
 }
 
+fn webhook(target: Target) -> Webhook {
+    Webhook::new(target, Clock::manual(sample::NOW))
+}
+
 async fn send(target: Target) -> Result<(), HandlerError> {
-    Webhook::from(target).start().send(delivery()).await.unwrap()
+    webhook(target).start().send(delivery()).await.unwrap()
 }
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
@@ -142,7 +146,7 @@ async fn one_connection_serves_many_events() {
         listener.set_nonblocking(true).unwrap();
         listener.accept().unwrap_err().kind()
     });
-    let webhook = Webhook::from(target(&format!("http://{address}/"), None)).start();
+    let webhook = webhook(target(&format!("http://{address}/"), None)).start();
     for _ in 0..3 {
         webhook.send(delivery()).await.unwrap().unwrap();
     }
@@ -190,7 +194,7 @@ async fn a_dropped_attempt_closes_its_connection() {
         stream.read(&mut [0]).unwrap_or(0)
     });
     let target = Arc::new(target(&format!("http://{address}/"), None));
-    let attempt = deliver(target.client().unwrap(), target, delivery());
+    let attempt = deliver(target.client().unwrap(), target, Clock::manual(sample::NOW), delivery());
     tokio::select! {
         outcome = attempt => panic!("the server never answers: {outcome:?}"),
         _ = waiting => {}
@@ -222,7 +226,7 @@ async fn a_name_that_resolves_to_a_private_address_is_not_connected_to() {
     let address = listener.local_addr().unwrap();
     let resolver: Arc<dyn Resolve> = Arc::new(PublicOnly::over(Always(address)));
     let options = Options { url: format!("http://rebound.example:{}/", address.port()), ..Options::default() };
-    let target = Target::new(&options, Clock::manual(sample::NOW)).unwrap();
+    let target = Target::new(&options).unwrap();
 
     let error = send(Target { resolver: Some(resolver), ..target }).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Retry);
