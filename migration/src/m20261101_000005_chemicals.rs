@@ -5,6 +5,13 @@ use sea_orm_migration::schema::{big_integer, big_integer_null, double_null, text
 
 use crate::without_rowid;
 
+const INDEXES: [&str; 2] = [
+    // The compounds of one status, in the order of their numbers.
+    "CREATE INDEX chemical_status_status ON chemical_status (status, cas)",
+    // The changes of one compound, newest first.
+    "CREATE INDEX chemical_status_change_cas ON chemical_status_change (cas, changed_at)",
+];
+
 /// The migration.
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -54,9 +61,9 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        // The changes of one compound, newest first or last.
-        let index = "CREATE INDEX chemical_status_change_cas ON chemical_status_change (cas, changed_at)";
-        manager.get_connection().execute_unprepared(index).await?;
+        for index in INDEXES {
+            manager.get_connection().execute_unprepared(index).await?;
+        }
         Ok(())
     }
 

@@ -174,9 +174,10 @@ async fn a_change_whose_answer_was_lost_is_kept_once() {
     for careful in [false, true] {
         let answers = writer.write(&keep, careful).await.unwrap();
         assert!(matches!(answers[..], [command::Answer::Kept]));
-        seen.push(desk.persist.reads().chemical("58-08-2").await.unwrap().unwrap());
+        let reads = desk.persist.reads();
+        seen.push((reads.chemical("58-08-2").await.unwrap(), reads.chemical_history("58-08-2", 9).await.unwrap()));
     }
-    assert_eq!((seen[0].history.len(), &seen[0]), (1, &seen[1]));
+    assert_eq!((seen[0].1.len(), &seen[0]), (1, &seen[1]));
 }
 
 #[actix::test]

@@ -14,5 +14,6 @@ mod path;
 mod poison;
 mod process;
 mod recovery;
+mod scenario_a;
 mod send;
 mod target;

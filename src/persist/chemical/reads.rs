@@ -1,4 +1,4 @@
-//! Reading a compound: where it stands, and how it came there.
+//! Reading compounds: where each stands, and how it came there.
 
 use evenkeel_entity::{chemical_status, chemical_status_change};
 use sea_orm::sea_query::NullOrdering;
@@ -8,9 +8,6 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::persist::Reads;
-
-/// No more of a history is read at once: the newest of it.
-const LONGEST: u64 = 1_000;
 
 /// A compound as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,8 +36,6 @@ pub struct Chemical {
     pub record_id: Uuid,
     /// When the newest change was written.
     pub updated_at: Timestamp,
-    /// All its changes, oldest first; of more than 1,000 the newest.
-    pub history: Vec<PastChange>,
 }
 
 /// One change of a compound's status.
@@ -56,7 +51,7 @@ pub struct PastChange {
     pub sequence: Option<i64>,
     /// The record of its event.
     pub record_id: Uuid,
-    /// When it was written: late arrivals are later than their neighbours.
+    /// When it was written; a late arrival is written after younger ones.
     pub recorded_at: Timestamp,
 }
 
@@ -66,22 +61,51 @@ impl Reads {
     /// # Errors
     /// The database's.
     pub async fn chemical(&self, cas: &str) -> Result<Option<Chemical>, DbErr> {
+        Ok(chemical_status::Entity::find_by_id(cas).one(&self.db).await?.map(Chemical::from_model))
+    }
+
+    /// Up to `limit` compounds in the order of their CAS numbers as texts, after this one, of this status.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn chemicals(
+        &self,
+        status: Option<&str>,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Chemical>, DbErr> {
+        use chemical_status::Column as C;
+        let mut query = chemical_status::Entity::find();
+        if let Some(status) = status {
+            query = query.filter(C::Status.eq(status));
+        }
+        if let Some(after) = after {
+            query = query.filter(C::Cas.gt(after));
+        }
+        let rows = query.order_by_asc(C::Cas).limit(limit).all(&self.db).await?;
+        Ok(rows.into_iter().map(Chemical::from_model).collect())
+    }
+
+    /// The newest changes of a compound, up to `limit` of them, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn chemical_history(&self, cas: &str, limit: u64) -> Result<Vec<PastChange>, DbErr> {
         use chemical_status_change::Column as C;
-        let Some(row) = chemical_status::Entity::find_by_id(cas).one(&self.db).await? else { return Ok(None) };
-        let changes = chemical_status_change::Entity::find()
+        let newest_first = chemical_status_change::Entity::find()
             .filter(C::Cas.eq(cas))
             .order_by_desc(C::ChangedAt)
             .order_by_with_nulls(C::Sequence, Order::Desc, NullOrdering::Last)
             .order_by_desc(C::RecordId)
-            .limit(LONGEST)
+            .limit(limit)
             .all(&self.db)
             .await?;
-        Ok(Some(Chemical::from_models(row, changes.into_iter().rev())))
+        Ok(newest_first.into_iter().rev().map(PastChange::from_model).collect())
     }
 }
 
 impl Chemical {
-    fn from_models(row: chemical_status::Model, changes: impl Iterator<Item = chemical_status_change::Model>) -> Self {
+    fn from_model(row: chemical_status::Model) -> Self {
         Self {
             cas: row.cas,
             name: row.name,
@@ -95,7 +119,6 @@ impl Chemical {
             sequence: row.sequence,
             record_id: row.record_id,
             updated_at: Timestamp(row.updated_at),
-            history: changes.map(PastChange::from_model).collect(),
         }
     }
 }
