@@ -4,6 +4,7 @@
 mod bad_input;
 mod bad_start;
 mod bounded;
+mod chemicals;
 mod crash;
 mod drain;
 mod examples;

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::harness::{Place, attempts, eventually, settled, stop};
-use crate::process::{Node, run};
 
 const CHEMICALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chemical-status.ndjson.gz");
 
@@ -229,20 +228,4 @@ async fn scenario_a_a_thousand_chemical_changes_all_complete_and_the_table_is_ri
     assert_eq!((new, engine.reads().ids(&duplicates, 2_000).await.unwrap().len()), (0, 1_000));
     assert_eq!(table(&engine, &changes).await, kept);
     stop(engine).await;
-}
-
-#[actix::test]
-async fn the_file_can_be_sent_to_the_engine_to_play_with() {
-    let place = Place::new();
-    let node = Node::dev(&place).await;
-    let (code, out, err) =
-        run(place.path(), &["send", "--file", CHEMICALS, "--wait", "--output", "json", "--url", &node.url]).await;
-    assert_eq!(code, 0, "{out}{err}");
-    let summary: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&summary["accepted"], &summary["final_statuses"]), (&json!(1_000), &json!({ "COMPLETED": 1_000 })));
-    let caffeine = node.get("/api/v1/chemicals/58-08-2").await;
-    let statuses: Vec<&Value> =
-        caffeine["history"].as_array().unwrap().iter().map(|change| &change["status"]).collect();
-    assert_eq!((&caffeine["name"], &caffeine["status"]), (&json!("caffeine"), &json!("APPROVED")));
-    assert_eq!(statuses, ["REGISTERED", "UNDER_REVIEW", "APPROVED"]);
 }
