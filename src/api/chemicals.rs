@@ -46,8 +46,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     let after = parameters.get("cursor").map(|text| {
         cursor::decode_text(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
     });
-    // One more than is shown, to know whether there is a next page.
     let after = after.transpose()?;
+    // One more than is shown, to know whether there is a next page.
     let mut items = state.reads().chemicals(parameters.get("status"), after.as_deref(), limit + 1).await?;
     let more = items.len() as u64 > limit;
     if more {

@@ -76,7 +76,7 @@ const STATUSES: Bulk = Bulk {
            (chemical_status.changed_at, COALESCE(chemical_status.sequence, -1), chemical_status.record_id)",
 };
 
-/// The newest change of a compound that tells a column; the key is the outer row's.
+/// A column of a compound, as the newest of its changes that tells it has it.
 macro_rules! newest {
     ($column:literal) => {
         concat!(

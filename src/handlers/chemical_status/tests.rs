@@ -12,7 +12,7 @@ use crate::telemetry::Metrics;
 struct Desk {
     means: Means,
     ledger: Ledger,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Desk {
@@ -22,7 +22,7 @@ impl Desk {
         let clock = Clock::manual(sample::NOW);
         let ledger = persist::open(&config, clock.new_id(), Metrics::new().unwrap()).await.unwrap();
         let means = Means { clock, persist: ledger.persist.clone(), emitter: Emitter::default() };
-        Self { means, ledger, _folder: folder }
+        Self { means, ledger, folder }
     }
 
     /// Delivers data as an event of its own.
@@ -102,8 +102,18 @@ async fn a_ledger_that_is_closed_is_tried_again_later() {
     let desk = Desk::new().await;
     desk.ledger.persist.close().await.unwrap();
     let error = desk.told(caffeine("APPROVED", "2026-01-05T08:00:00Z")).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Retry);
-    assert_eq!(error.to_string(), "the ledger is closed");
+    assert_eq!(error.kind(), Kind::Retry, "{error}");
+}
+
+#[actix::test]
+async fn a_change_that_the_database_refuses_is_not_tried_again() {
+    let desk = Desk::new().await;
+    let database = rusqlite::Connection::open(desk.folder.path().join("l.db")).unwrap();
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON chemical_status BEGIN SELECT RAISE(ABORT, 'not this'); END";
+    database.execute_batch(trigger).unwrap();
+    let error = desk.told(caffeine("APPROVED", "2026-01-05T08:00:00Z")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Permanent);
+    assert!(error.to_string().contains("not this"), "{error}");
 }
 
 #[test]
