@@ -59,7 +59,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
 
 fn missing(cas: &str) -> Problem {
     Problem::not_found("chemical", cas).hint(
-        "A compound is known by its CAS number, such as 58-08-2, once a handler of kind `chemical_status` has handled a \
-         change of its status.",
+        "A compound is known by its CAS number, such as 58-08-2, once a handler of kind `chemical_status` has handled \
+         a change of its status.",
     )
 }

@@ -1,4 +1,4 @@
-//! Chemicals as a user has them: bound in the configuration, sent and read over HTTP, by a registry that makes mistakes.
+//! Chemicals as a user has them: bound in the configuration, sent and read over HTTP, with the mistakes of a registry.
 
 use serde_json::{Value, json};
 
