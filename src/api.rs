@@ -5,6 +5,7 @@
 
 mod actors;
 mod body;
+mod chemicals;
 mod config;
 mod cursor;
 mod dead_letters;
@@ -102,6 +103,8 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/dead-letters/discard", "POST", [post(dead_letters::discard_all)]))
         .service(at("/api/v1/dead-letters/{id:.+}/redrive", "POST", [post(dead_letters::redrive)]))
         .service(at("/api/v1/dead-letters/{id:.+}/discard", "POST", [post(dead_letters::discard)]))
+        .service(at("/api/v1/chemicals", "GET, HEAD", [get(chemicals::list)]))
+        .service(at("/api/v1/chemicals/{cas:.+}", "GET, HEAD", [get(chemicals::get)]))
         .service(at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]))
         .service(at("/api/v1/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]))
         .service(at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]))

@@ -68,6 +68,7 @@ pub struct Builder {
     loaded: config::Loaded,
     clock: Clock,
     handlers: Vec<Registration>,
+    with_means: Vec<Configured>,
 }
 
 impl Builder {
@@ -130,6 +131,14 @@ impl Builder {
         self
     }
 
+    /// Binds a handler that is put together from what the engine gives to its own: the clock, the ledger, the way to
+    /// send events.
+    #[must_use]
+    pub fn handler_with(mut self, put_together: impl FnOnce(&Means) -> Registration + 'static) -> Self {
+        self.with_means.push(Configured::new(put_together));
+        self
+    }
+
     /// Starts the engine beside the application's own actors: opens no port and takes no signal. Needs a running actix
     /// System.
     ///
@@ -145,7 +154,7 @@ impl Builder {
         let ledger = persist::open(&config.database, node, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, Emitter::default());
         let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
-        self.handlers.extend(configured.into_iter().map(|handler| handler.with(&means)));
+        self.handlers.extend(self.with_means.into_iter().chain(configured).map(|handler| handler.with(&means)));
         let pool = Pool::new(Parts {
             clock: self.clock,
             persist: persist.clone(),

@@ -3,6 +3,7 @@
 //! Each is an actor or a function like any handler of a user. Nothing here knows the engine, and nothing here
 //! retries, times out or records: that is the engine's, for these handlers as for all others.
 
+pub mod chemical_status;
 pub mod demo;
 pub mod log;
 pub mod webhook;
@@ -11,11 +12,12 @@ use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
+use chemical_status::ChemicalStatus;
 use log::Log;
 use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
-pub const KINDS: &[&str] = &["log", "webhook"];
+pub const KINDS: &[&str] = &["chemical_status", "log", "webhook"];
 
 /// Why a configured handler cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,11 @@ impl Configured {
         loaded.config.handler.iter().map(|handler| configured(loaded, handler)).collect()
     }
 
+    /// A handler that is put together from its means.
+    pub(crate) fn new(put_together: impl FnOnce(&Means) -> Registration + 'static) -> Self {
+        Self(Box::new(put_together))
+    }
+
     /// The handler, ready to be started.
     #[must_use]
     pub fn with(self, means: &Means) -> Registration {
@@ -80,6 +87,10 @@ impl Configured {
 fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, Error> {
     let bind = bind(handler);
     let made: Box<dyn FnOnce(&Means) -> Registration> = match handler.kind.as_str() {
+        "chemical_status" => {
+            let options: chemical_status::Options = loaded.options(handler)?;
+            Box::new(move |means| ChemicalStatus::registration(bind, options, means))
+        }
         "log" => {
             let options: log::Options = loaded.options(handler)?;
             Box::new(move |_| Registration::actor(bind, "log", move || Log::new(options)))

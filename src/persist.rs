@@ -5,6 +5,7 @@
 
 mod accept;
 mod actor;
+mod chemical;
 mod claim;
 mod column;
 mod command;
@@ -32,6 +33,7 @@ use sea_orm::DbErr;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
+pub use chemical::{Chemical, ChemicalChange, Description, PastChange};
 pub use command::{Attempt, Due, Finish};
 pub use config::Config;
 pub use database::{OpenError, sqlite_path};
@@ -153,6 +155,14 @@ impl Persist {
     /// [`Error`].
     pub async fn finish(&self, finish: Finish) -> Result<bool, Error> {
         self.ask(|reply| Command::Finish { finish: Box::new(finish), reply }).await
+    }
+
+    /// Keeps a change of a chemical's status; one that is kept already changes nothing.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn keep(&self, change: ChemicalChange) -> Result<(), Error> {
+        self.ask(|reply| Command::Keep { change: Box::new(change), reply }).await
     }
 
     /// Does what an operator asks for; says how many records it changed.

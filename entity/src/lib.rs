@@ -2,6 +2,8 @@
 //!
 //! Times are microseconds since the Unix epoch, UTC. Statuses are the words of the engine's `lifecycle`.
 
+pub mod chemical_status;
+pub mod chemical_status_change;
 pub mod dead_letter;
 pub mod event_attempt;
 pub mod event_record;

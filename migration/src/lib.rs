@@ -4,6 +4,7 @@ mod m20261101_000001_events;
 mod m20261101_000002_dead_letters;
 mod m20261101_000003_counts;
 mod m20261101_000004_nodes;
+mod m20261101_000005_chemicals;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000002_dead_letters::Migration),
             Box::new(m20261101_000003_counts::Migration),
             Box::new(m20261101_000004_nodes::Migration),
+            Box::new(m20261101_000005_chemicals::Migration),
         ]
     }
 }

@@ -32,12 +32,7 @@ impl Page {
         let known: Vec<&str> = filter::NAMES.into_iter().chain(["limit", "cursor"]).collect();
         let parameters = Parameters::parse(query, &known)?;
         let filter = filter::read(parameters.pairs()).map_err(|wrong| Problem::of(Code::BadParameter, wrong))?;
-        let limit = match parameters.get("limit") {
-            None => DEFAULT_LIMIT,
-            Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
-                bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them"))
-            })?,
-        };
+        let limit = limit(&parameters)?;
         let before = parameters.get("cursor").map(|text| {
             cursor::decode(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
         });
@@ -55,6 +50,15 @@ impl Page {
         let next_cursor = items.last().filter(|_| more).map(|last| cursor::encode(last.id));
         Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
     }
+}
+
+/// How many items a page may have.
+pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
+    let Some(text) = parameters.get("limit") else { return Ok(DEFAULT_LIMIT) };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=MOST).contains(limit))
+        .ok_or_else(|| bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them")))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Every route against a running engine, each test with a database of its own.
 
+mod chemicals;
 mod operating;
 mod overview;
 mod reading;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{State, app};
+use crate::engine::Builder;
 use crate::{Config, Engine, Event, HandlerError, NewEvent, Payload};
 
 const EVENTS: &str = "/api/v1/events";
@@ -66,12 +68,21 @@ impl Node {
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(change, |builder| builder).await
+    }
+
+    /// The same with more handlers.
+    async fn start_from(bind: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::start_as(|_| {}, bind).await
+    }
+
+    async fn start_as(change: impl FnOnce(&mut Config), bind: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.database.url = format!("sqlite://{}/evenkeel.db", folder.path().display());
         change(&mut config);
         let builder = Engine::builder().config(config);
-        let builder = builder.handler_fn("ok.*", succeed).handler_fn("fail", give_up);
+        let builder = bind(builder.handler_fn("ok.*", succeed).handler_fn("fail", give_up));
         let engine = builder.start().await.unwrap();
         let state = Data::new(State::new(&engine.api()));
         Self { engine, state, _folder: folder }

@@ -26,8 +26,8 @@ Examples:
   evenkeel dev --port 9000 --data-dir /tmp/evenkeel
   evenkeel send demo.flaky '{\"failures\":2}' --wait      from another terminal
 
-It listens on 127.0.0.1 only and handles demo.hello, demo.flaky, demo.slow, demo.fail, demo.panic
-and com.github.*. Ctrl-C stops it; nothing is lost.";
+It listens on 127.0.0.1 only and handles demo.hello, demo.flaky, demo.slow, demo.fail, demo.panic,
+com.github.* and chemical.*. Ctrl-C stops it; nothing is lost.";
 
 const SERVE_HELP: &str = "\
 Examples:

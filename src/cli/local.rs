@@ -13,6 +13,7 @@ pub(super) fn dev(args: &DevArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exi
     telemetry::init(&config.telemetry)?;
     let builder = Engine::builder().config(config);
     let builder = demo::registrations().into_iter().fold(builder, engine::Builder::handler);
+    let builder = builder.handler_with(demo::chemicals);
     let data = args.data_dir.display().to_string();
     let ready = |_: &Engine, address: SocketAddr| greet(screen, address, &data);
     actix::System::new().block_on(engine::run(builder, ready))?;

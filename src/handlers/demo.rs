@@ -10,6 +10,8 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Means;
+use super::chemical_status::{ChemicalStatus, Options};
 use crate::event::{Event, Payload};
 use crate::handle::{Bind, Deliver, HandlerError, Registration};
 
@@ -105,7 +107,7 @@ impl Handler<Deliver<Option<Failures>>> for Flaky {
     }
 }
 
-/// All of them, bound as `evenkeel dev` has them. `com.github.*` goes to the log.
+/// All that need nothing but their event, bound as `evenkeel dev` has them. `com.github.*` goes to the log.
 #[must_use]
 pub fn registrations() -> Vec<Registration> {
     let named = |pattern: &str, name: &str| Bind::to(pattern).name(name);
@@ -117,6 +119,12 @@ pub fn registrations() -> Vec<Registration> {
         Registration::function(named("demo.panic", "panic"), "demo", panic),
         Registration::actor(named("com.github.*", "log"), "log", super::log::Log::default),
     ]
+}
+
+/// `chemical.*`, bound as `evenkeel dev` has it: the table of chemicals is kept in the ledger.
+#[must_use]
+pub fn chemicals(means: &Means) -> Registration {
+    ChemicalStatus::registration(Bind::to("chemical.*").name("chemical_status"), Options::default(), means)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use super::Error;
+use super::chemical::ChemicalChange;
 use super::interest::Wanted;
 use super::operate::Operation;
 use super::record::{Claim, NewRecord, Record, Taken};
@@ -19,6 +20,7 @@ pub(super) enum Command {
     Claim { claims: Vec<Claim>, reply: Reply<Vec<bool>> },
     ClaimDue { due: Due, reply: Reply<Vec<Claim>> },
     Finish { finish: Box<Finish>, reply: Reply<bool> },
+    Keep { change: Box<ChemicalChange>, reply: Reply<()> },
     Operate { operation: Operation, reply: Reply<u64> },
 }
 
@@ -32,6 +34,7 @@ pub(super) enum Answer {
     Claimed(Vec<bool>),
     Due(Vec<Claim>),
     Finished(bool),
+    Kept,
     Operated(u64),
 }
 
@@ -136,6 +139,7 @@ impl Command {
             Self::Claim { claims, .. } => claims.len(),
             Self::ClaimDue { due, .. } => due.attempt_ids.len(),
             Self::Finish { .. } => 1,
+            Self::Keep { .. } => 1,
             Self::Operate { .. } => 1,
         }
     }
@@ -151,6 +155,10 @@ impl Command {
 
     pub(super) fn as_claims(&self) -> &[Claim] {
         if let Self::Claim { claims, .. } = self { claims } else { &[] }
+    }
+
+    pub(super) fn as_change(&self) -> Option<&ChemicalChange> {
+        if let Self::Keep { change, .. } = self { Some(change) } else { None }
     }
 
     pub(super) fn as_records(&self) -> &[NewRecord] {
@@ -184,6 +192,7 @@ impl Command {
             (Self::Claim { reply, .. }, Answer::Claimed(answer)) => drop(reply.send(Ok(answer))),
             (Self::ClaimDue { reply, .. }, Answer::Due(answer)) => drop(reply.send(Ok(answer))),
             (Self::Finish { reply, .. }, Answer::Finished(answer)) => drop(reply.send(Ok(answer))),
+            (Self::Keep { reply, .. }, Answer::Kept) => drop(reply.send(Ok(()))),
             (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
             (command, _) => command.refuse("the answer is of another kind"),
         }
@@ -197,6 +206,7 @@ impl Command {
             Self::Claim { reply, .. } => drop(reply.send(Err(error()))),
             Self::ClaimDue { reply, .. } => drop(reply.send(Err(error()))),
             Self::Finish { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Keep { reply, .. } => drop(reply.send(Err(error()))),
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
         }
     }

@@ -8,6 +8,7 @@ use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::chemical::{self, ChemicalChange};
 use super::command::{Answer, Command, Finish};
 use super::counts::Counts;
 use super::database::Connection;
@@ -133,11 +134,13 @@ impl Writer {
         }
     }
 
-    /// All statements of the transaction: what goes out of hand first, then what comes in hand, then what is new.
+    /// All statements of the transaction: what goes out of hand first, then what comes in hand, then what handlers keep
+    /// in tables of their own, then what is new.
     async fn fill(&self, tx: &Tx, commands: &[Command], careful: bool) -> Result<Vec<Answer>, Fault> {
         let mut counts = Counts::default();
         let finishes: Vec<&Finish> = commands.iter().filter_map(Command::as_finish).collect();
         let claims: Vec<&Claim> = commands.iter().flat_map(Command::as_claims).collect();
+        let changes: Vec<&ChemicalChange> = commands.iter().filter_map(Command::as_change).collect();
         let accepts: Vec<&NewRecord> = commands.iter().flat_map(Command::as_records).collect();
         let mut finished = finish::finish(tx, &finishes, careful, &mut counts).await?.into_iter();
         let mut claimed = claim::claim(tx, &claims, careful, self.node, &mut counts).await?.into_iter();
@@ -153,12 +156,14 @@ impl Writer {
                 _ => {}
             }
         }
+        chemical::keep(tx, &changes).await?;
         let mut accepted: std::vec::IntoIter<Taken> =
             accept::accept(tx, &accepts, careful, self.node, &mut counts).await?.into_iter();
         counts.write(tx, self.node).await?;
         let mut others = others.into_iter();
         let answers = commands.iter().filter_map(|command| match command {
             Command::Finish { .. } => finished.next().map(Answer::Finished),
+            Command::Keep { .. } => Some(Answer::Kept),
             Command::Claim { claims, .. } => Some(Answer::Claimed(claimed.by_ref().take(claims.len()).collect())),
             Command::Accept { records, .. } => Some(Answer::Accepted(accepted.by_ref().take(records.len()).collect())),
             Command::ClaimDue { .. } | Command::Operate { .. } => others.next(),

@@ -152,6 +152,35 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
 }
 
 #[actix::test]
+async fn a_change_whose_answer_was_lost_is_kept_once() {
+    let desk = desk().await;
+    let writer = commit::Writer {
+        db: Arc::clone(&desk.persist.writer),
+        node: desk.persist.node,
+        metrics: Metrics::new().unwrap(),
+    };
+    let change = ChemicalChange {
+        record_id: desk.clock.new_id(),
+        cas: "58-08-2".to_owned(),
+        status: "APPROVED".to_owned(),
+        previous_status: None,
+        changed_at: desk.clock.now(),
+        sequence: Some(1),
+        description: Description::default(),
+        at: desk.clock.now(),
+    };
+    let keep = vec![command::Command::Keep { change: Box::new(change), reply: oneshot::channel().0 }];
+    let mut seen = Vec::new();
+    for careful in [false, true] {
+        let answers = writer.write(&keep, careful).await.unwrap();
+        assert!(matches!(answers[..], [command::Answer::Kept]));
+        let reads = desk.persist.reads();
+        seen.push((reads.chemical("58-08-2").await.unwrap(), reads.chemical_history("58-08-2", 9).await.unwrap()));
+    }
+    assert_eq!((seen[0].1.len(), &seen[0]), (1, &seen[1]));
+}
+
+#[actix::test]
 async fn a_command_that_the_database_refuses_fails_alone() {
     let desk = desk().await;
     let first = desk.record("1", Entry::Waiting);
@@ -250,7 +279,7 @@ async fn plan(db: &DatabaseConnection, sql: &str) -> String {
 async fn no_statement_of_the_hot_path_reads_a_whole_table() {
     let desk = desk().await;
     let db = &desk.persist.reads().db;
-    let bulks: [(&str, Bulk); 7] = [
+    let bulks: [(&str, Bulk); 8] = [
         ("free keys", finish::FREE_KEYS),
         ("finish", finish::RECORDS),
         ("claim", claim::CLAIMS),
@@ -258,11 +287,14 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table() {
         ("written", finish::WRITTEN),
         ("holders", accept::HOLDERS),
         ("present", accept::PRESENT),
+        ("descriptions", chemical::DESCRIPTIONS),
     ];
     for (name, bulk) in bulks {
         for rows in [1, 512] {
             let plan = plan(db, &bulk.sql(rows)).await;
-            for table in ["event_record", "event_attempt", "idempotency_key", " r", " k", " a", " o"] {
+            for table in
+                ["event_record", "event_attempt", "idempotency_key", "chemical_status", " h", " r", " k", " a", " o"]
+            {
                 assert!(!plan.contains(&format!("SCAN {}", table.trim())), "{name} of {rows}:\n{plan}");
             }
         }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod bad_start;
 mod bounded;
+mod chemicals;
 mod crash;
 mod drain;
 mod examples;
@@ -14,5 +15,6 @@ mod path;
 mod poison;
 mod process;
 mod recovery;
+mod scenario_a;
 mod send;
 mod target;

@@ -1,0 +1,65 @@
+//! Chemicals: where each compound stands, and how it came there, as the handler `chemical_status` keeps it.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::problem::{Code, Problem};
+use super::query::Parameters;
+use super::{Answer, State, cursor, page, path};
+use crate::persist::{Chemical, PastChange};
+
+/// No more of a history is shown.
+const LONGEST: u64 = 1_000;
+
+/// A compound with its history.
+#[derive(Serialize)]
+struct View {
+    #[serde(flatten)]
+    chemical: Chemical,
+    /// Its changes, oldest first; of more than 1,000 the newest.
+    history: Vec<PastChange>,
+}
+
+/// A page of compounds.
+#[derive(Serialize)]
+struct Items {
+    /// The compounds, by CAS number as a text.
+    items: Vec<Chemical>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
+}
+
+/// `GET /api/v1/chemicals/{cas}`
+pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
+    Parameters::parse(request.query_string(), &[])?;
+    let (cas, reads) = (path::id(&request)?, state.reads());
+    let chemical = reads.chemical(&cas).await?.ok_or_else(|| missing(&cas))?;
+    let history = reads.chemical_history(&cas, LONGEST).await?;
+    Ok(HttpResponse::Ok().json(View { chemical, history }))
+}
+
+/// `GET /api/v1/chemicals`
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
+    let parameters = Parameters::parse(request.query_string(), &["status", "limit", "cursor"])?;
+    let limit = page::limit(&parameters)?;
+    let after = parameters.get("cursor").map(|text| {
+        cursor::decode_text(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
+    });
+    let after = after.transpose()?;
+    // One more than is shown, to know whether there is a next page.
+    let mut items = state.reads().chemicals(parameters.get("status"), after.as_deref(), limit + 1).await?;
+    let more = items.len() as u64 > limit;
+    if more {
+        items.pop();
+    }
+    let next_cursor = items.last().filter(|_| more).map(|last| cursor::encode_text(&last.cas));
+    Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
+}
+
+fn missing(cas: &str) -> Problem {
+    Problem::not_found("chemical", cas).hint(
+        "A compound is known by its CAS number, such as 58-08-2, once a handler of kind `chemical_status` has handled \
+         a change of its status.",
+    )
+}
