@@ -70,4 +70,4 @@ pub mod engine;
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{Event, NewEvent, Payload};
-pub use handle::{Attempt, Bind, Deliver, HandlerError};
+pub use handle::{Attempt, Bind, Deliver, Emitter, HandlerError};
