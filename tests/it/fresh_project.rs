@@ -14,7 +14,8 @@ const SECTION: &str = "A handler of one's own";
 
 /// The README's only block of its kind in the section.
 fn block(language: &str) -> Block {
-    let mut found = blocks().into_iter().filter(|block| block.section == SECTION && block.language == language);
+    let mut found =
+        blocks("README.md").into_iter().filter(|block| block.section == SECTION && block.language == language);
     let block = found.next().unwrap_or_else(|| panic!("\"{SECTION}\" has no block of {language}"));
     assert!(found.next().is_none(), "\"{SECTION}\" has two blocks of {language}");
     block

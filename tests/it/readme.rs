@@ -25,11 +25,11 @@ pub struct Block {
     pub text: String,
 }
 
-/// The fenced blocks of the README.
-pub fn blocks() -> Vec<Block> {
-    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+/// The fenced blocks of a page, such as `README.md`.
+pub fn blocks(page: &str) -> Vec<Block> {
+    let page = std::fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
     let (mut section, mut blocks, mut open) = (String::new(), Vec::new(), None);
-    for line in readme.lines() {
+    for line in page.lines() {
         match (line.strip_prefix("```"), &mut open) {
             (Some(language), None) => {
                 let (section, language) = (section.clone(), language.to_owned());
@@ -114,7 +114,7 @@ async fn every_command_of_the_readme_does_what_the_readme_shows() {
     let place = Place::new();
     let node = Node::start(&place, &["dev", "--port", "0"]).await;
     let mut done = 0;
-    for block in &blocks() {
+    for block in &blocks("README.md") {
         assert!(
             block.language != "text" || !block.text.contains("$ "),
             "a block with commands is `console`: {block:?}"
@@ -183,13 +183,18 @@ fn without_ids_and_times(word: &str) -> String {
 }
 
 #[actix::test]
-async fn the_handlers_of_the_readme_are_a_good_configuration() {
-    let handlers = blocks().into_iter().filter(|block| block.text.starts_with("[[handler]]"));
-    let place = Place::new();
-    let config = handlers.map(|block| block.text).collect::<Vec<_>>().join("\n");
-    std::fs::write(place.path().join("config.toml"), &config).unwrap();
-    let (code, out, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
-    assert_eq!((code, out.as_str()), (0, "config.toml: good, with 1 handlers\n"), "{err}");
+async fn the_handlers_that_are_shown_are_good_configurations() {
+    // Of the other kinds, some want files beside them.
+    let sections = ["As a service", "webhook", "log"];
+    let all = blocks("README.md").into_iter().chain(blocks("docs/handlers.md"));
+    let shown: Vec<Block> = all.filter(|block| block.text.starts_with("[[handler]]")).collect();
+    for section in sections {
+        let block = shown.iter().find(|block| block.section == section).unwrap_or_else(|| panic!("{section}"));
+        let place = Place::new();
+        std::fs::write(place.path().join("config.toml"), &block.text).unwrap();
+        let (code, out, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
+        assert_eq!((code, out.as_str()), (0, "config.toml: good, with 1 handlers\n"), "{err}");
+    }
 }
 
 #[test]

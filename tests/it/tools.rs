@@ -1,6 +1,7 @@
 //! Programs that are not ours: what `scripts/test-tools` has installed.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A program of `scripts/test-tools`. Without it a test is left out, and `scripts/test` says so at its end; with
 /// `EVENKEEL_TEST_REQUIRE=all` it fails.
@@ -34,4 +35,17 @@ pub fn curl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("curl")).find(|file| file.exists());
     found.or_else(|| left_out("curl"))
+}
+
+/// Half an installation would be found out by some other test, which would not say so.
+#[test]
+fn what_is_installed_can_be_used() {
+    if let Some(python) = python() {
+        let status = Command::new(python).args(["-c", "import cloudevents, schemathesis"]).status().unwrap();
+        assert!(status.success(), "run scripts/test-tools");
+    }
+    if let Some(folder) = javascript() {
+        let status = Command::new("node").args(["-e", "require('cloudevents')"]).current_dir(folder).status().unwrap();
+        assert!(status.success(), "run scripts/test-tools");
+    }
 }
