@@ -2,7 +2,8 @@
 //! README shows and nothing else.
 //!
 //! The path to the repository is put in. So that not every crate is fetched and built again, the project gets our
-//! `Cargo.lock`, our build profile and our target folder; Evenkeel itself is built once more, for another workspace.
+//! `Cargo.lock`, our build profile and our target folder. Evenkeel itself is built once more, for another workspace; so
+//! are, the first time, the crates that our tests' dependencies give more features.
 
 use std::path::Path;
 use std::process::Command;

@@ -13,6 +13,7 @@ fn tool(name: &str, path: &str) -> Option<PathBuf> {
 }
 
 /// The test that wants this program is left out, or fails.
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
 fn left_out(name: &str) -> Option<PathBuf> {
     let required = std::env::var("EVENKEEL_TEST_REQUIRE").is_ok_and(|which| which == "all");
     assert!(!required, "{name} is missing: run scripts/test-tools");
