@@ -187,7 +187,7 @@ fn without_ids_and_times(word: &str) -> String {
 #[actix::test]
 async fn the_handlers_that_are_shown_are_good_configurations() {
     // Of the other kinds, some want files beside them.
-    let sections = ["As a service", "webhook", "log"];
+    let sections = ["As a service", "webhook", "log", "chemical_status"];
     let all = blocks("README.md").into_iter().chain(blocks("docs/handlers.md"));
     let shown: Vec<Block> = all.filter(|block| block.text.starts_with("[[handler]]")).collect();
     for section in sections {
