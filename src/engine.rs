@@ -67,6 +67,7 @@ pub enum Error {
 pub struct Builder {
     loaded: config::Loaded,
     clock: Clock,
+    emitter: Emitter,
     handlers: Vec<Registration>,
     with_means: Vec<Configured>,
 }
@@ -100,6 +101,13 @@ impl Builder {
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The way for this engine's handlers to send events of their own: give a clone of it to a factory or a function.
+    /// Until the engine has started, nobody takes them.
+    #[must_use]
+    pub fn emitter(&self) -> Emitter {
+        self.emitter.clone()
     }
 
     /// Binds a handler actor. The factory makes one whenever one is needed: at the start, and when one has died.
@@ -152,7 +160,7 @@ impl Builder {
         let metrics = Metrics::new()?;
         let node = self.clock.new_id();
         let ledger = persist::open(&config.database, node, metrics.clone()).await?;
-        let (persist, emitter) = (ledger.persist, Emitter::default());
+        let (persist, emitter) = (ledger.persist, self.emitter);
         let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
         self.handlers.extend(self.with_means.into_iter().chain(configured).map(|handler| handler.with(&means)));
         let pool = Pool::new(Parts {

@@ -70,4 +70,9 @@ pub mod engine;
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{Event, NewEvent, Payload};
-pub use handle::{Attempt, Bind, Deliver, HandlerError};
+pub use handle::{Attempt, Bind, Deliver, Emitter, HandlerError};
+
+/// The examples of `docs/handlers.md` are compiled and run with those of this documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/handlers.md")]
+mod handlers_page {}

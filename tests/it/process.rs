@@ -55,10 +55,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it in this folder; nothing of the tests' own environment changes what it does.
+    /// Starts it in this folder.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
         command.args(arguments).current_dir(folder);
+        Self::of(command)
+    }
+
+    /// Starts another program; nothing of the tests' own environment changes what it does.
+    pub fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("EVENKEEL") {
@@ -161,7 +166,8 @@ impl Node {
         Self::start(place, &["dev", "--port", "0", "--data-dir", "."]).await
     }
 
-    async fn start(place: &Place, arguments: &[&str]) -> Self {
+    /// A node that is started like this.
+    pub async fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut process = Process::start(place.path(), arguments);
         let url = eventually("the engine is ready", async || {
             let ended = process.child.try_wait().unwrap();
