@@ -6,18 +6,22 @@
 pub mod chemical_status;
 pub mod demo;
 pub mod log;
+pub mod report;
 pub mod webhook;
+
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::handle::{self, Bind, Emitter, Registration};
+use crate::handle::{self, Bind, Emitter, Registration, Routes};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
 use log::Log;
+use report::Report;
 use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
-pub const KINDS: &[&str] = &["chemical_status", "log", "webhook"];
+pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
 
 /// Why a configured handler cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,14 @@ pub enum Error {
     /// Its options.
     #[error(transparent)]
     Options(#[from] config::Error),
+    /// A report's options.
+    #[error("handler `{name}`: {source}")]
+    Report {
+        /// Which handler.
+        name: String,
+        /// Why.
+        source: report::Error,
+    },
     /// A webhook's target.
     #[error("handler `{name}`: {source}")]
     Webhook {
@@ -95,6 +107,16 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
             let options: log::Options = loaded.options(handler)?;
             Box::new(move |_| Registration::actor(bind, "log", move || Log::new(options)))
         }
+        "report" => {
+            let options: report::Options = loaded.options(handler)?;
+            let feeds_itself = takes(&loaded.config.handler, &handler.name, report::FINISHED);
+            let checked = if feeds_itself { Err(report::Error::FeedsItself) } else { options.check() };
+            checked.map_err(|source| Error::Report { name: handler.name.clone(), source })?;
+            Box::new(move |means| {
+                let means = means.clone();
+                Registration::actor(bind, "report", move || Report::new(options.clone(), means.clone()))
+            })
+        }
         "webhook" => {
             let options: webhook::Options = loaded.options(handler)?;
             let target =
@@ -107,6 +129,16 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         kind => return Err(Error::Kind { name: handler.name.clone(), kind: kind.to_owned() }),
     };
     Ok(Configured(made))
+}
+
+/// Whether events of this type come to this handler, and not to one with a more specific pattern.
+fn takes(handlers: &[handle::Config], name: &str, event_type: &str) -> bool {
+    let mut routes = Routes::default();
+    for handler in handlers {
+        // A pattern that is wrong or there twice is told when the handlers are bound.
+        drop(routes.add(&Arc::from(handler.name.as_str()), &handler.types));
+    }
+    routes.resolve(event_type).is_some_and(|taker| **taker == *name)
 }
 
 fn bind(handler: &handle::Config) -> Bind {
