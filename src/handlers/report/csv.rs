@@ -6,7 +6,7 @@ use std::io;
 use csv::{ErrorKind, Terminator, Writer, WriterBuilder};
 
 use super::cell::Cell;
-use super::sheet::Heading;
+use super::sheet::{Heading, Sheet, Totals};
 
 /// How much is collected before it is written, in bytes.
 const BUFFER: usize = 64 * 1_024;
@@ -25,9 +25,10 @@ impl CsvSheet {
         }
         Ok(Self(writer))
     }
+}
 
-    /// Writes some more rows.
-    pub fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()> {
+impl Sheet for CsvSheet {
+    fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()> {
         for row in rows {
             let values = row.iter().map(Cell::for_spreadsheets);
             self.0.write_record(values.map(|value| value.into_owned())).map_err(into_io)?;
@@ -35,8 +36,8 @@ impl CsvSheet {
         Ok(())
     }
 
-    /// Writes what is left.
-    pub fn close(self) -> io::Result<File> {
+    /// A table for programs has no totals: they would be one more row.
+    fn close(self: Box<Self>, _: &Totals) -> io::Result<File> {
         self.0.into_inner().map_err(|error| error.into_error())
     }
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use super::cell::Cell;
 use super::name::Name;
 use super::options::Format;
-use super::sheet::{Heading, Sheet, Totals};
-use super::temporary::{Owner, Temporary, Unwritten, make, sweep, sync};
+use super::sheet::{Heading, Sheet, Totals, begin};
+use super::temporary::{Owner, Temporary, Unwritten, make_folder, sweep, sync_folder};
 
 /// What a draft begins with.
 #[derive(Clone, Debug)]
@@ -32,21 +32,21 @@ pub(super) struct Plan {
 pub(super) struct Draft {
     folder: PathBuf,
     // A file is removed before its writer is dropped, which would write the rest of its buffer.
-    sheets: Vec<(Temporary, Sheet)>,
+    sheets: Vec<(Temporary, Box<dyn Sheet>)>,
 }
 
 impl Draft {
     /// Makes the files and writes what stands above the rows.
     pub fn begin(plan: &Plan) -> Result<Self, Unwritten> {
         let Plan { folder, name, formats, owner, again, heading } = plan;
-        make(folder)?;
+        make_folder(folder)?;
         if *again {
             sweep(folder, name, owner.record)?;
         }
         let mut sheets = Vec::with_capacity(formats.len());
         for format in formats {
             let (temporary, file) = Temporary::create(folder, name, *format, owner)?;
-            let sheet = Sheet::begin(*format, file, heading).map_err(Unwritten::at(temporary.target()))?;
+            let sheet = begin(*format, file, heading).map_err(Unwritten::at(temporary.target()))?;
             sheets.push((temporary, sheet));
         }
         Ok(Self { folder: folder.clone(), sheets })
@@ -82,6 +82,6 @@ impl Closed {
     /// Gives the files their names.
     pub fn publish(self) -> Result<(), Unwritten> {
         self.files.into_iter().try_for_each(Temporary::publish)?;
-        sync(&self.folder)
+        sync_folder(&self.folder)
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use askama::Template;
 
 use super::cell::Cell;
-use super::sheet::{Heading, Totals};
+use super::sheet::{Heading, Sheet, Totals};
 use crate::lifecycle::Status;
 
 /// How much is collected before it is written, in bytes.
@@ -60,14 +60,14 @@ impl HtmlSheet {
         Columns { heading }.write_into(&mut file)?;
         Ok(Self { file, room })
     }
+}
 
-    /// Writes some more rows.
-    pub fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()> {
+impl Sheet for HtmlSheet {
+    fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()> {
         Rows { rows }.write_into(&mut self.file)
     }
 
-    /// Writes what is left, and the totals where they belong.
-    pub fn close(mut self, totals: &Totals) -> io::Result<File> {
+    fn close(mut self: Box<Self>, totals: &Totals) -> io::Result<File> {
         Foot.write_into(&mut self.file)?;
         self.file.seek(SeekFrom::Start(self.room))?;
         self.file.write_all(rendered(totals)?.as_bytes())?;

@@ -1,5 +1,7 @@
 //! What an event asks for: its data, read and judged before anything is written. Pure.
 
+use std::collections::HashSet;
+
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::Deserializer;
@@ -83,6 +85,9 @@ impl Request {
         if body.formats.as_deref().is_some_and(|formats| !are_formats(formats)) {
             return Err(Wrong::new("formats", "must name `csv`, `html` or both, each once"));
         }
+        if let Some(at) = body.columns.as_deref().and_then(repeated) {
+            return Err(Wrong::new(format!("columns[{at}]"), "is there twice"));
+        }
         let (title, formats) = (body.title.clone(), body.formats.clone());
         Ok(Self { name, title, formats, content: content(body)? })
     }
@@ -102,11 +107,17 @@ fn decode(payload: &Payload) -> Result<Body, Wrong> {
     Ok(body)
 }
 
+/// Where a name stands that has stood there before.
+fn repeated(names: &[String]) -> Option<usize> {
+    let mut seen = HashSet::new();
+    names.iter().position(|name| !seen.insert(name))
+}
+
 fn content(body: Body) -> Result<Content, Wrong> {
     if let Some(rows) = body.rows {
-        let others = [("since", body.since.is_some()), ("until", body.until.is_some())];
-        let others = others.into_iter().chain([("filter", body.filter.is_some())]);
-        for (member, _) in others.filter(|(_, is_there)| *is_there) {
+        let questions =
+            [("since", body.since.is_some()), ("until", body.until.is_some()), ("filter", body.filter.is_some())];
+        if let Some((member, _)) = questions.into_iter().find(|(_, is_there)| *is_there) {
             return Err(Wrong::new(member, "is a question to the ledger, and with `rows` nothing is read there"));
         }
         return Table::new(body.columns, rows).map(Content::Rows);
@@ -149,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_docs_can_be_read() {
+        let docs = include_str!("../../../docs/handlers.md").split_once("\n## report\n").unwrap().1;
+        let section = docs.split("\n## ").next().unwrap();
+        let examples: Vec<&str> =
+            section.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(examples.len(), 2);
+        for example in examples {
+            read(example).unwrap();
+        }
+    }
+
+    #[test]
     fn a_period_and_a_filter_narrow_it() {
         let question = question(
             r#"{"name":"a","since":"2026-01-05T00:00:00+01:00","until":"2026-01-06T00:00:00Z",
@@ -181,6 +204,7 @@ mod tests {
             (r#"{"name":"a","formats":[]}"#, "`formats` must name "),
             (r#"{"name":"a","formats":["pdf"]}"#, "`formats[0]` cannot be read: unknown variant `pdf`, "),
             (r#"{"name":"a","columns":["statsu"]}"#, "`columns[0]` is \"statsu\", and "),
+            (r#"{"name":"a","columns":["id","type","id"]}"#, "`columns[2]` is there twice"),
             (r#"{"name":"a","columns":[]}"#, "`columns` names no column"),
             (r#"{"name":"a","rows":[{},7]}"#, "`rows[1]` cannot be read: invalid type: integer `7`, "),
             (r#"{"name":"a","rows":[],"until":"x"}"#, "`until` is a question to the ledger, "),

@@ -50,37 +50,20 @@ impl Totals {
 }
 
 /// A file that is being written.
-pub(super) enum Sheet {
-    /// See [`CsvSheet`].
-    Csv(CsvSheet),
-    /// See [`HtmlSheet`].
-    Html(HtmlSheet),
-}
-
-impl Sheet {
-    /// Writes what stands above the rows.
-    pub fn begin(format: Format, file: File, heading: &Heading) -> io::Result<Self> {
-        Ok(match format {
-            Format::Csv => Self::Csv(CsvSheet::begin(file, heading)?),
-            Format::Html => Self::Html(HtmlSheet::begin(file, heading)?),
-        })
-    }
-
+pub(super) trait Sheet: Send {
     /// Writes some more rows.
-    pub fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()> {
-        match self {
-            Self::Csv(sheet) => sheet.write(rows),
-            Self::Html(sheet) => sheet.write(rows),
-        }
-    }
+    fn write(&mut self, rows: &[Vec<Cell>]) -> io::Result<()>;
 
     /// Writes what is left, and gives the file back for it to be put on disk.
-    pub fn close(self, totals: &Totals) -> io::Result<File> {
-        match self {
-            Self::Csv(sheet) => sheet.close(),
-            Self::Html(sheet) => sheet.close(totals),
-        }
-    }
+    fn close(self: Box<Self>, totals: &Totals) -> io::Result<File>;
+}
+
+/// A file with what stands above the rows.
+pub(super) fn begin(format: Format, file: File, heading: &Heading) -> io::Result<Box<dyn Sheet>> {
+    Ok(match format {
+        Format::Csv => Box::new(CsvSheet::begin(file, heading)?),
+        Format::Html => Box::new(HtmlSheet::begin(file, heading)?),
+    })
 }
 
 #[cfg(test)]
@@ -107,7 +90,7 @@ mod tests {
         let cells = |row: &serde_json::Value| row.as_array().unwrap().iter().cloned().map(Cell::from).collect();
         let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut sheet = Sheet::begin(format, file.reopen().unwrap(), heading).unwrap();
+        let mut sheet = begin(format, file.reopen().unwrap(), heading).unwrap();
         for page in rows.chunks(2) {
             sheet.write(page).unwrap();
         }
@@ -164,7 +147,7 @@ mod tests {
         for (format, rows) in [(Format::Csv, 0), (Format::Csv, 100), (Format::Html, 0), (Format::Html, 100)] {
             // The kernel's own ENOSPC.
             let full = File::options().write(true).open("/dev/full").unwrap();
-            let written = Sheet::begin(format, full, &heading(None)).and_then(|mut sheet| {
+            let written = begin(format, full, &heading(None)).and_then(|mut sheet| {
                 sheet.write(&vec![vec![Cell::Text("x".repeat(1_000)), Cell::Empty]; rows])?;
                 sheet.close(&Totals::default())
             });

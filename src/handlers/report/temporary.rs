@@ -96,10 +96,10 @@ fn head(name: &Name, record: Uuid) -> String {
 }
 
 /// Makes the folder if it is not there, in a way that survives a power cut.
-pub(super) fn make(folder: &Path) -> Result<(), Unwritten> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), Unwritten> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !is_there(folder)).collect();
     fs::create_dir_all(folder).map_err(Unwritten::at(folder))?;
-    missing.into_iter().filter_map(Path::parent).try_for_each(sync)
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 fn is_there(folder: &Path) -> bool {
@@ -107,7 +107,7 @@ fn is_there(folder: &Path) -> bool {
 }
 
 /// Brings the names in a folder to disk.
-pub(super) fn sync(folder: &Path) -> Result<(), Unwritten> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), Unwritten> {
     let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(named).and_then(|folder| folder.sync_all()).map_err(Unwritten::at(named))
 }
@@ -197,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let below = make(&file.join("reports")).map_err(HandlerError::from).unwrap_err();
+        let below = make_folder(&file.join("reports")).map_err(HandlerError::from).unwrap_err();
         let says = format!("{} cannot be written; `directory` has to be a folder: ", file.join("reports").display());
         assert!(below.to_string().starts_with(&says), "{below}");
         fs::create_dir(folder.path().join("a.csv")).unwrap();
@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn folders_are_made_as_deep_as_they_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        make(&folder.path().join("a/b/c")).unwrap();
-        make(&folder.path().join("a/b/c")).unwrap();
+        make_folder(&folder.path().join("a/b/c")).unwrap();
+        make_folder(&folder.path().join("a/b/c")).unwrap();
         assert!(folder.path().join("a/b/c").is_dir());
-        make(Path::new(".")).unwrap();
+        make_folder(Path::new(".")).unwrap();
     }
 }
