@@ -75,9 +75,9 @@ async fn make(options: Arc<Options>, means: Means, delivery: Deliver<Payload>) -
     }
     let request = Request::read(&event.data).map_err(HandlerError::invalid)?;
     let plan = plan(&options, &means, &request, &attempt);
-    let formats = plan.formats.clone();
+    let finished = finished::event(&request, &attempt, &options, &plan.formats)?;
     let draft = off_thread(move || Draft::begin(&plan)).await?;
-    let (draft, totals) = match request.content.clone() {
+    let (draft, totals) = match request.content {
         Content::Rows(table) => write_rows(draft, table).await?,
         Content::Ledger(question) => write_ledger(draft, &question, &means, &attempt).await?,
     };
@@ -85,7 +85,7 @@ async fn make(options: Arc<Options>, means: Means, delivery: Deliver<Payload>) -
     // Two steps: an attempt that is given up while its bytes go to disk gives no names any more.
     let closed = off_thread(move || draft.close(&totals)).await?;
     off_thread(move || closed.publish()).await?;
-    means.emitter.emit(finished::event(&request, &attempt, &options, &formats, rows)?).await?;
+    means.emitter.emit(finished.extension("rows", rows)).await?;
     Ok(())
 }
 

@@ -11,17 +11,16 @@ use crate::handle::Attempt;
 /// Its type.
 pub const FINISHED: &str = "report.finished";
 
-/// The event of a report that is on disk.
+/// The event of a report, but for its number of rows.
 ///
 /// Two attempts of one request may both come here. So the source, the id and the data say only what is the same for
 /// both: then the second event is a duplicate. What may differ, because the ledger moved on or the configuration was
-/// changed between them, stands in extensions, which are no part of an event's content.
+/// changed between them, stands in extensions, which are no part of an event's content: the rows do too.
 pub(super) fn event(
     request: &Request,
     attempt: &Attempt,
     options: &Options,
     formats: &[Format],
-    rows: u64,
 ) -> Result<NewEvent, serde_json::Error> {
     let (since, until) = match &request.content {
         Content::Ledger(question) => (question.filter.since, question.filter.until),
@@ -35,7 +34,6 @@ pub(super) fn event(
         .source(format!("/handlers/{}", utf8_percent_encode(&attempt.handler, NON_ALPHANUMERIC)))
         .subject(name)
         .extension("directory", options.directory.display().to_string())
-        .extension("formats", formats.join(","))
-        .extension("rows", rows);
+        .extension("formats", formats.join(","));
     Ok(event)
 }

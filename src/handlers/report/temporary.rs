@@ -82,6 +82,8 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.published
             && let Err(error) = fs::remove_file(&self.path)
+            // Else a later attempt has swept it.
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.path.display(), %error, "an unfinished report could not be removed");
         }
