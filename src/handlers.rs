@@ -9,11 +9,9 @@ pub mod log;
 pub mod report;
 pub mod webhook;
 
-use std::sync::Arc;
-
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
-use crate::handle::{self, Bind, Emitter, Registration, Routes};
+use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
 use log::Log;
@@ -109,13 +107,9 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         }
         "report" => {
             let options: report::Options = loaded.options(handler)?;
-            let feeds_itself = takes(&loaded.config.handler, &handler.name, report::FINISHED);
-            let checked = if feeds_itself { Err(report::Error::FeedsItself) } else { options.check() };
+            let checked = options.check(&handler.name, &loaded.config.handler);
             checked.map_err(|source| Error::Report { name: handler.name.clone(), source })?;
-            Box::new(move |means| {
-                let means = means.clone();
-                Registration::actor(bind, "report", move || Report::new(options.clone(), means.clone()))
-            })
+            Box::new(move |means| Report::registration(bind, options, means))
         }
         "webhook" => {
             let options: webhook::Options = loaded.options(handler)?;
@@ -129,16 +123,6 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         kind => return Err(Error::Kind { name: handler.name.clone(), kind: kind.to_owned() }),
     };
     Ok(Configured(made))
-}
-
-/// Whether events of this type come to this handler, and not to one with a more specific pattern.
-fn takes(handlers: &[handle::Config], name: &str, event_type: &str) -> bool {
-    let mut routes = Routes::default();
-    for handler in handlers {
-        // A pattern that is wrong or there twice is told when the handlers are bound.
-        drop(routes.add(&Arc::from(handler.name.as_str()), &handler.types));
-    }
-    routes.resolve(event_type).is_some_and(|taker| **taker == *name)
 }
 
 fn bind(handler: &handle::Config) -> Bind {

@@ -34,7 +34,7 @@ use self::sheet::{Heading, Totals};
 use self::temporary::{Owner, Unwritten};
 use super::Means;
 use crate::event::Payload;
-use crate::handle::{Attempt, Deliver, HandlerError};
+use crate::handle::{Attempt, Bind, Deliver, HandlerError, Registration};
 
 /// How many rows are read and written at a time.
 const PAGE: usize = 500;
@@ -51,6 +51,12 @@ impl Report {
     #[must_use]
     pub fn new(options: Options, means: Means) -> Self {
         Self { options: Arc::new(options), means }
+    }
+
+    /// The same, as often as its actor has to be made.
+    pub(super) fn registration(bind: Bind, options: Options, means: &Means) -> Registration {
+        let means = means.clone();
+        Registration::actor(bind, "report", move || Self::new(options.clone(), means.clone()))
     }
 }
 

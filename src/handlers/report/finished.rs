@@ -1,6 +1,6 @@
 //! The event that says that a report is there.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::options::{Format, Options};
@@ -11,11 +11,14 @@ use crate::handle::Attempt;
 /// Its type.
 pub const FINISHED: &str = "report.finished";
 
+/// What has to be encoded in a part of a URI's path: all but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// The event of a report, but for its number of rows.
 ///
 /// Two attempts of one request may both come here. So the source, the id and the data say only what is the same for
 /// both: then the second event is a duplicate. What may differ, because the ledger moved on or the configuration was
-/// changed between them, stands in extensions, which are no part of an event's content: the rows do too.
+/// changed between them, stands in extensions, which are no part of an event's content.
 pub(super) fn event(
     request: &Request,
     attempt: &Attempt,
@@ -31,7 +34,7 @@ pub(super) fn event(
     let formats: Vec<&str> = formats.iter().map(|format| format.extension()).collect();
     let event = NewEvent::new(FINISHED, &data)?
         .id(attempt.record_id.to_string())
-        .source(format!("/handlers/{}", utf8_percent_encode(&attempt.handler, NON_ALPHANUMERIC)))
+        .source(format!("/handlers/{}", utf8_percent_encode(&attempt.handler, RESERVED)))
         .subject(name)
         .extension("directory", options.directory.display().to_string())
         .extension("formats", formats.join(","));

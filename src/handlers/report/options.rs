@@ -2,8 +2,12 @@
 //! directory is made for the first report.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::FINISHED;
+use crate::handle::{self, Routes};
 
 /// The options of a handler of kind `report`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -54,22 +58,35 @@ pub enum Error {
     #[error(
         "`types` takes `{}`, which this handler sends itself when a report is finished; bind that to another handler, \
          or name the types one by one",
-        super::FINISHED
+        FINISHED
     )]
     FeedsItself,
 }
 
 impl Options {
-    /// Checks the options.
+    /// Checks the options of the handler with this name, one of all these.
     ///
     /// # Errors
     /// The first thing that is wrong with them.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self, name: &str, all: &[handle::Config]) -> Result<(), Error> {
         if self.directory.as_os_str().is_empty() {
             return Err(Error::Directory);
         }
-        if are_formats(&self.formats) { Ok(()) } else { Err(Error::Formats) }
+        if !are_formats(&self.formats) {
+            return Err(Error::Formats);
+        }
+        if hears_of_reports(name, all) { Err(Error::FeedsItself) } else { Ok(()) }
     }
+}
+
+/// Whether finished reports are told to this handler, and not to one with a more specific pattern.
+fn hears_of_reports(name: &str, all: &[handle::Config]) -> bool {
+    let mut routes = Routes::default();
+    for handler in all {
+        // A pattern that is wrong or there twice is told when the handlers are bound.
+        drop(routes.add(&Arc::from(handler.name.as_str()), &handler.types));
+    }
+    routes.resolve(FINISHED).is_some_and(|taker| **taker == *name)
 }
 
 /// Whether these are formats that a report can have at the same time.
@@ -89,17 +106,34 @@ mod tests {
     fn only_the_directory_is_required() {
         let options = options("directory = 'reports'");
         assert_eq!(options.formats, [Format::Csv, Format::Html]);
-        assert_eq!(options.check(), Ok(()));
+        assert_eq!(options.check("reports", &[]), Ok(()));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert_eq!(options("directory = ''").check(), Err(Error::Directory));
+        assert_eq!(options("directory = ''").check("reports", &[]), Err(Error::Directory));
         for formats in ["[]", "['csv', 'csv']"] {
-            assert_eq!(options(&format!("directory = 'a'\nformats = {formats}")).check(), Err(Error::Formats));
+            let options = options(&format!("directory = 'a'\nformats = {formats}"));
+            assert_eq!(options.check("reports", &[]), Err(Error::Formats));
         }
         let unknown = toml::from_str::<Options>("directory = 'a'\nformats = ['pdf']").unwrap_err();
         assert!(unknown.to_string().contains("expected `csv` or `html`"), "{unknown}");
         assert!(toml::from_str::<Options>("directory = 'a'\nfolder = 'b'").is_err());
+    }
+
+    #[test]
+    fn finished_reports_may_go_to_any_handler_but_a_handler_of_reports() {
+        let handler = |name: &str, pattern: &str| handle::Config {
+            name: name.to_owned(),
+            types: vec![pattern.to_owned()],
+            ..handle::Config::default()
+        };
+        let check = |all: &[handle::Config]| options("directory = 'a'").check("reports", all);
+        for pattern in ["*", "report.*", "report.finished"] {
+            assert_eq!(check(&[handler("reports", pattern), handler("log", "order.*")]), Err(Error::FeedsItself));
+        }
+        for (reports, log) in [("report.daily", "*"), ("report.*", "report.finished"), ("*", "report.*")] {
+            assert_eq!(check(&[handler("reports", reports), handler("log", log)]), Ok(()));
+        }
     }
 }
