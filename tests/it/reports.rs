@@ -35,7 +35,7 @@ fn directory(place: &Place) -> PathBuf {
     place.path().join("reports")
 }
 
-/// An engine that makes reports of `report.*` in this directory, and whatever `finished` hears of.
+/// An engine that puts its reports into this directory, and what is heard of them.
 fn engine(place: &Place, directory: &Path) -> (Builder, mpsc::UnboundedReceiver<Event<Value>>) {
     let mut config = place.config();
     let options = [("directory".to_owned(), directory.display().to_string().into())];
@@ -196,10 +196,8 @@ const REPORTS: &str = "[[handler]]\nname = \"reports\"\nkind = \"report\"\ndirec
 #[actix::test]
 async fn a_report_that_finds_no_room_leaves_the_old_one_and_comes_when_there_is() {
     let place = Place::new();
-    configure(
-        &place,
-        &format!("{REPORTS}types = [\"report.daily\"]\nretry = {{ max_retries = 100, multiplier = 1.0 }}\n"),
-    );
+    let retry = "retry = { max_retries = 100, initial_delay = \"2s\", multiplier = 1.0 }";
+    configure(&place, &format!("{REPORTS}types = [\"report.daily\"]\n{retry}\n"));
     let mut node = Node::serve_limitable(&place).await;
     let submit = async |data: Value| node.submit(&json!({ "type": "report.daily", "data": data })).await;
     let old = submit(json!({ "name": "daily", "columns": ["a"], "rows": [[1]] })).await;
