@@ -6,6 +6,7 @@
 pub mod chemical_status;
 pub mod demo;
 pub mod log;
+pub mod report;
 pub mod webhook;
 
 use crate::clock::Clock;
@@ -14,10 +15,11 @@ use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
 use log::Log;
+use report::Report;
 use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
-pub const KINDS: &[&str] = &["chemical_status", "log", "webhook"];
+pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
 
 /// Why a configured handler cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,14 @@ pub enum Error {
     /// Its options.
     #[error(transparent)]
     Options(#[from] config::Error),
+    /// A report's options.
+    #[error("handler `{name}`: {source}")]
+    Report {
+        /// Which handler.
+        name: String,
+        /// Why.
+        source: report::Error,
+    },
     /// A webhook's target.
     #[error("handler `{name}`: {source}")]
     Webhook {
@@ -94,6 +104,12 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         "log" => {
             let options: log::Options = loaded.options(handler)?;
             Box::new(move |_| Registration::actor(bind, "log", move || Log::new(options)))
+        }
+        "report" => {
+            let options: report::Options = loaded.options(handler)?;
+            let checked = options.check(&handler.name, &loaded.config.handler);
+            checked.map_err(|source| Error::Report { name: handler.name.clone(), source })?;
+            Box::new(move |means| Report::registration(bind, options, means))
         }
         "webhook" => {
             let options: webhook::Options = loaded.options(handler)?;

@@ -63,7 +63,29 @@ impl Reads {
         if let Some(before) = before {
             query = query.filter(event_record::Column::Id.lt(before));
         }
-        let query = query.order_by_desc(event_record::Column::Id).limit(limit);
+        self.records(query.order_by_desc(event_record::Column::Id).limit(limit)).await
+    }
+
+    /// Up to `limit` records, oldest first, that are younger than `after` and older than `before`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn oldest_first(
+        &self,
+        filter: &Filter,
+        after: Option<Uuid>,
+        before: Uuid,
+        limit: u64,
+    ) -> Result<Vec<Record>, DbErr> {
+        let mut query = select(filter).filter(event_record::Column::Id.lt(before));
+        if let Some(after) = after {
+            query = query.filter(event_record::Column::Id.gt(after));
+        }
+        self.records(query.order_by_asc(event_record::Column::Id).limit(limit)).await
+    }
+
+    /// The records that a query finds, without their data.
+    async fn records(&self, query: Select<event_record::Entity>) -> Result<Vec<Record>, DbErr> {
         let columns = without_data();
         let rows = query.select_only().columns(columns).expr_as(Expr::value(Option::<Vec<u8>>::None), "data");
         let rows = rows.into_model::<event_record::Model>().all(&self.db).await?;

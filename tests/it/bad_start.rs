@@ -8,7 +8,7 @@ use crate::harness::Place;
 use crate::process::{Node, configure, run};
 
 /// What is in this folder.
-fn files(folder: &Path) -> Vec<String> {
+pub fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -16,7 +16,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 /// Runs a command that is to fail; gives what it says.
-async fn refusal(place: &Place, arguments: &[&str]) -> String {
+pub async fn refusal(place: &Place, arguments: &[&str]) -> String {
     let (code, out, err) = run(place.path(), arguments).await;
     assert_eq!((code, out.as_str()), (1, ""), "{err}");
     err

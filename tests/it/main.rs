@@ -20,6 +20,7 @@ mod process;
 mod readme;
 mod receiver;
 mod recovery;
+mod reports;
 mod scenario_a;
 mod send;
 mod target;

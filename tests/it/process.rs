@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
 use crate::harness::{Place, eventually};
@@ -62,6 +62,14 @@ impl Process {
         Self::of(command)
     }
 
+    /// Starts it so that it survives a write above the limit of a file's size: the write fails, as on a full disk.
+    pub fn start_limitable(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"trap '' XFSZ; exec "$@""#, "sh", env!("CARGO_BIN_EXE_evenkeel")]);
+        command.args(arguments).current_dir(folder);
+        Self::of(command)
+    }
+
     /// Starts another program; nothing of the tests' own environment changes what it does.
     pub fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,6 +95,12 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The largest file that it may write from now on, in bytes; none is any.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -161,6 +175,11 @@ impl Node {
         Self::start(place, &["serve", "--config", "config.toml"]).await
     }
 
+    /// The same, for [`Process::limit_files`].
+    pub async fn serve_limitable(place: &Place) -> Self {
+        Self::ready(Process::start_limitable(place.path(), &["serve", "--config", "config.toml"])).await
+    }
+
     /// `evenkeel dev` with its ledger in this folder.
     pub async fn dev(place: &Place) -> Self {
         Self::start(place, &["dev", "--port", "0", "--data-dir", "."]).await
@@ -168,7 +187,10 @@ impl Node {
 
     /// A node that is started like this.
     pub async fn start(place: &Place, arguments: &[&str]) -> Self {
-        let mut process = Process::start(place.path(), arguments);
+        Self::ready(Process::start(place.path(), arguments)).await
+    }
+
+    async fn ready(mut process: Process) -> Self {
         let url = eventually("the engine is ready", async || {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none(), "the engine ended with {ended:?} and never was ready");
