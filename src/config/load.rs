@@ -11,7 +11,7 @@ use super::decode::{decode, options};
 use super::environment::{Variable, overlay};
 use super::places::{Places, no_toml};
 use super::schema::Schema;
-use super::{Config, Error, Problem, Problems};
+use super::{Config, Error, KeyPath, Place, Problem, Problems};
 use crate::handle;
 
 /// A configuration and where it comes from.
@@ -60,6 +60,16 @@ impl Loaded {
     /// As there.
     pub fn options<T: DeserializeOwned>(&self, handler: &handle::Config) -> Result<T, Error> {
         options(handler).map_err(|error| self.locate(error))
+    }
+
+    /// Where the value of this key was written, if it was.
+    pub(super) fn written(&self, key: &KeyPath) -> Option<&Place> {
+        self.places.place(key)
+    }
+
+    /// The key as it is shown to people.
+    pub(super) fn shown(&self, key: &KeyPath) -> KeyPath {
+        self.places.shown(key)
     }
 
     /// Adds to every problem where its key was written.

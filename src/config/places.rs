@@ -34,6 +34,14 @@ impl Places {
         self.places.insert(key, Place::Variable(variable.to_owned()));
     }
 
+    /// Where the value of this key was written, if it was: the table around it may have come from a variable as a whole.
+    pub fn place(&self, key: &KeyPath) -> Option<&Place> {
+        let key = self.shown(key);
+        let around = std::iter::successors(key.parent(), KeyPath::parent);
+        let mut variables = around.filter_map(|path| self.places.get(&path)).filter(|place| place.is_variable());
+        self.places.get(&key).or_else(|| variables.next())
+    }
+
     /// The problem with the place of its key, or of the nearest table around it that was written.
     pub fn locate(&self, problem: Problem) -> Problem {
         if problem.place.is_some() {
