@@ -18,6 +18,7 @@ use crate::retry::RetryOverride;
 #[derive(Clone, Debug)]
 pub struct Effective {
     document: DocumentMut,
+    values: toml::Table,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -46,10 +47,8 @@ impl Effective {
     /// The configuration, and the origin of each value by its key.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        // What was printed as TOML can be read as TOML.
-        let config: toml::Table = self.document.to_string().parse().unwrap_or_default();
         let origins: BTreeMap<_, _> = self.origins.iter().map(|(key, origin)| (key, origin.to_string())).collect();
-        json!({ "config": config, "origins": origins })
+        json!({ "config": self.values, "origins": origins })
     }
 }
 
@@ -73,7 +72,8 @@ impl Loaded {
         document.retain(|_, item| !item.as_array().is_some_and(toml_edit::Array::is_empty));
         let mut origins = BTreeMap::new();
         self.annotate(&KeyPath::default(), document.as_table_mut(), &mut origins);
-        Ok(Effective { document, origins })
+        let values = document.to_string().parse().map_err(toml::ser::Error::custom)?;
+        Ok(Effective { document, values, origins })
     }
 
     fn annotate(&self, path: &KeyPath, table: &mut Table, origins: &mut BTreeMap<String, Origin>) {
@@ -160,7 +160,7 @@ fn redact(key: &str, value: &mut Value) {
     }
     match value {
         Value::String(text) => {
-            let shown = handle::Config::without_userinfo(text.value());
+            let shown = handle::Config::without_secrets(text.value());
             if shown != *text.value() {
                 *value = shown.into();
             }

@@ -100,12 +100,6 @@ pub enum Place {
     Variable(String),
 }
 
-impl Place {
-    pub(super) fn is_variable(&self) -> bool {
-        matches!(self, Self::Variable(_))
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

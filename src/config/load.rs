@@ -201,6 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_variable_has_set_is_known_to_be_its() {
+        let text = format!("{BILLING}retry = {{ jitter = 0.1, max_delay = '1m' }}\n");
+        let list = variables(&[("EVENKEEL__HANDLER__BILLING__RETRY", "{ jitter = 0.2 }")]);
+        let loaded = parse(&text, "config.toml", list).unwrap();
+        let place = |key: &str| {
+            let retry = KeyPath::new(&["handler"]).index(0).key("retry");
+            loaded.written(&retry.key(key)).map(ToString::to_string)
+        };
+        let variable = "environment variable EVENKEEL__HANDLER__BILLING__RETRY";
+        assert_eq!((place("jitter").as_deref(), place("max_delay")), (Some(variable), None));
+    }
+
+    #[test]
     fn a_wrong_variable_is_named() {
         let wrong = [
             ("EVENKEEL__HANDLER__BILING__URL", "x"),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::key_path::{KeyPath, Segment};
 use super::{Place, Problem};
@@ -28,18 +28,19 @@ impl Places {
         Ok(places)
     }
 
-    /// Remembers that a variable has set this key.
-    pub fn set_by(&mut self, variable: &str, key: &KeyPath) {
+    /// Remembers that a variable has set this key, and with a table all that is in it.
+    pub fn set_by(&mut self, variable: &str, key: &KeyPath, value: &Value) {
         let key = self.shown(key);
+        self.places.retain(|other, _| !other.segments().starts_with(key.segments()));
+        for (inner, value) in value.as_table().into_iter().flatten() {
+            self.set_by(variable, &key.key(inner), value);
+        }
         self.places.insert(key, Place::Variable(variable.to_owned()));
     }
 
-    /// Where the value of this key was written, if it was: the table around it may have come from a variable as a whole.
+    /// Where this key was written, if it was.
     pub fn place(&self, key: &KeyPath) -> Option<&Place> {
-        let key = self.shown(key);
-        let around = std::iter::successors(key.parent(), KeyPath::parent);
-        let mut variables = around.filter_map(|path| self.places.get(&path)).filter(|place| place.is_variable());
-        self.places.get(&key).or_else(|| variables.next())
+        self.places.get(&self.shown(key))
     }
 
     /// The problem with the place of its key, or of the nearest table around it that was written.

@@ -62,14 +62,21 @@ impl Config {
         WORDS.iter().any(|word| key.contains(word)) || key.ends_with("api_key") || key.ends_with("private_key")
     }
 
-    /// A URL such as `smtp://user:password@host` without the secret that it carries inside; other text as it is.
-    pub(crate) fn without_userinfo(text: &str) -> String {
+    /// A URL such as `smtp://user:password@host?token=1` without the secrets that it carries inside; other text as it
+    /// is.
+    pub(crate) fn without_secrets(text: &str) -> String {
         let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        match rest[..end].rfind('@') {
-            Some(at) => format!("{scheme}://{}{}", Self::REDACTED, &rest[at..]),
-            None => text.to_owned(),
-        }
+        let rest = match rest[..end].rfind('@') {
+            Some(at) => format!("{}{}", Self::REDACTED, &rest[at..]),
+            None => rest.to_owned(),
+        };
+        let Some((place, query)) = rest.split_once('?') else { return format!("{scheme}://{rest}") };
+        let shown = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if Self::is_secret(name) => format!("{name}={}", Self::REDACTED),
+            _ => pair.to_owned(),
+        };
+        format!("{scheme}://{place}?{}", query.split('&').map(shown).collect::<Vec<_>>().join("&"))
     }
 }
 
@@ -104,7 +111,7 @@ fn redacted_value(value: &Value) -> Value {
     match value {
         Value::Table(table) => Value::Table(redacted(table)),
         Value::Array(items) => Value::Array(items.iter().map(redacted_value).collect()),
-        Value::String(text) => Value::String(Config::without_userinfo(text)),
+        Value::String(text) => Value::String(Config::without_secrets(text)),
         other => other.clone(),
     }
 }
@@ -120,7 +127,7 @@ mod tests {
             kind = "webhook"
             types = ["order.paid"]
             secret = "whsec_hidden"
-            url = "https://bob:hidden@example.org/a@b"
+            url = "https://bob:hidden@example.org/a@b?x=1&access_token=hidden"
             smtp = { Password = "hidden", port = 25 }
             list = [{ api-key = "hidden" }]
             "#,
@@ -139,7 +146,10 @@ mod tests {
         let (debug, text) = (format!("{:?}", handler()), toml::to_string(&handler()).unwrap());
         for printed in [debug, text] {
             assert!(!printed.contains("hidden"), "{printed}");
-            assert!(printed.contains("25") && printed.contains("@example.org/a@b"), "{printed}");
+            assert!(
+                printed.contains("25") && printed.contains("@example.org/a@b?x=1&access_token=[redacted]"),
+                "{printed}"
+            );
         }
     }
 
