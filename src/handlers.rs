@@ -22,7 +22,11 @@ use webhook::{Target, Webhook};
 pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
 
 /// What each of them can be told, for the schema of the configuration and its reference.
-pub const OPTIONS: &[Kind] = &[Kind::of::<log::Options>("log"), Kind::of::<webhook::Options>("webhook")];
+pub const OPTIONS: &[Kind] = &[
+    Kind::of::<chemical_status::Options>("chemical_status"),
+    Kind::of::<log::Options>("log"),
+    Kind::of::<webhook::Options>("webhook"),
+];
 
 /// Why a configured handler cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -98,6 +98,16 @@ mod tests {
         let pool = actor("processor-pool", json!(null), processors);
         let handlers = actor("handlers", json!(null), vec![billing]);
         let tree = actor("engine", json!(null), vec![actor("persistence", json!(0), vec![]), pool, handlers]);
-        insta::assert_snapshot!(shown(&tree));
+        insta::assert_snapshot!(shown(&tree), @r"
+        ACTOR                                                                 STATE    MAILBOX  RESTARTS  LAST ERROR
+        engine                                                                RUNNING        -         0  -
+        ├── persistence                                                       RUNNING        0         0  -
+        ├── processor-pool                                                    RUNNING        -         0  -
+        │   ├── processor-0                                                   RUNNING        -         0  -
+        │   └── processor-1                                                   RUNNING        -         0  -
+        └── handlers                                                          RUNNING        -         0  -
+            └── billing                                                       DOWN       1,200         3  no more\npaper
+                · 0190f3a1-7c5e-7d10-9c2b-0d6f8a6b2f11, attempt 2, for 3.4 s
+        ");
     }
 }

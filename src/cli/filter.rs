@@ -4,30 +4,32 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::clock::Timestamp;
 
 /// The id of the group that these options make, for the arguments that exclude them.
 pub(super) const GROUP: &str = "filter";
 
-/// What events and dead letters can be chosen by.
+/// What events and dead letters can be chosen by. An empty value is a mistake: a variable that happened to be empty
+/// must not mean all of them.
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = GROUP, multiple = true)]
 pub struct FilterArgs {
     /// Only events of this type
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     pub event_type: Option<String>,
     /// Only events of this handler
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub handler: Option<String>,
     /// Only events from this source
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub source: Option<String>,
     /// Only events with this event id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub event_id: Option<String>,
     /// Only events about this subject
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub subject: Option<String>,
     /// Only events accepted since then: RFC 3339, or how long ago, such as 15m
     #[arg(long, value_name = "TIME", value_parser = when)]

@@ -76,8 +76,12 @@ impl Loaded {
         Ok(Effective { document, values, origins })
     }
 
+    /// Takes the secrets out, and puts the origins behind the values.
     fn annotate(&self, path: &KeyPath, table: &mut Table, origins: &mut BTreeMap<String, Origin>) {
         for (key, item) in table.iter_mut() {
+            if handle::Config::is_secret(&key) {
+                *item = Item::Value(handle::Config::REDACTED.into());
+            }
             let path = path.key(&key);
             match item {
                 Item::Value(value) => redact(&key, value),
@@ -196,7 +200,62 @@ secret = 'whsec_hidden'
         let loaded = Config::parse(FILE, "config.toml").unwrap();
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         assert!(!shown.contains("hidden"), "{shown}");
-        insta::assert_snapshot!(shown);
+        insta::assert_snapshot!(shown, @r#"
+        [server]
+        bind = "127.0.0.1:8080"   # default
+        body_limit = "1MiB"       # default
+        batch_limit = 1000        # default
+        shutdown_timeout = "30s"  # default
+
+        [database]
+        url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
+        max_connections = 4                            # default
+        acquire_timeout = "2s"                         # default
+
+        [bus]
+        kind = "embedded"  # default
+
+        [listener]
+        concurrency = 10      # default
+        max_pending = 100000  # default
+
+        [pool]
+        processors = 10     # default
+        queue_capacity = 7  # config.toml:3:1
+
+        [timeouts]
+        handler = "30s"    # default
+        processing = "1m"  # default
+
+        [retry]
+        max_retries = 5       # config.toml:5:1
+        initial_delay = "1s"  # default
+        multiplier = 2.0      # default
+        max_delay = "1h"      # default
+        jitter = 0.0          # default
+
+        [[handler]]
+        name = "billing"                             # config.toml:7:1
+        kind = "webhook"                             # config.toml:8:1
+        types = ["order.paid"]                       # config.toml:9:1
+        concurrency = 10                             # default
+        queue_capacity = 7                           # as pool.queue_capacity
+        timeout = "30s"                              # as timeouts.handler
+        allow_private = false                        # default
+        secret = "[redacted]"                        # config.toml:12:1
+        url = "https://[redacted]@example.org/hook"  # config.toml:11:1
+
+        [handler.retry]
+        max_retries = 5       # as retry.max_retries
+        initial_delay = "1s"  # as retry.initial_delay
+        multiplier = 2.0      # as retry.multiplier
+        max_delay = "1m"      # config.toml:10:11
+        jitter = 0.0          # as retry.jitter
+
+        [telemetry]
+        log_format = "text"  # default
+        log_level = "info"   # default
+        "#);
     }
 
     #[test]

@@ -57,7 +57,10 @@ async fn the_list_asks_for_dead_letters_or_for_events_without_a_handler() {
         .await;
     let ran = run(&node.uri(), &["dlq", "ls", "--status", "poison", "--handler", "billing", "--limit", "2"]).await;
     assert_eq!(ran.exit, Ok(Exit::Done), "{}", ran.err);
-    insta::assert_snapshot!(ran.out);
+    insta::assert_snapshot!(ran.out, @r"
+    ID                                    EVENT ID    TYPE        STATUS  HANDLER  ATTEMPTS  ACCEPTED
+    0190f3a1-7c5e-7d10-9c2b-0d6f8a6b2f11  order-4711  order.paid  POISON  billing         4  3 min ago (2026-01-05 07:59:20Z)
+    ");
     let ran = run(&node.uri(), &["dlq", "ls", "--no-handler"]).await;
     assert_eq!((ran.exit, ran.err.as_str()), (Ok(Exit::Done), "No events without a handler match.\n"));
 }
@@ -209,7 +212,10 @@ async fn handlers_are_listed_paused_and_resumed() {
 
     let ran = run(&node.uri(), &["handlers"]).await;
     assert_eq!(ran.exit, Ok(Exit::Done), "{}", ran.err);
-    insta::assert_snapshot!(ran.out);
+    insta::assert_snapshot!(ran.out, @r"
+    NAME     KIND     TYPES                  STATE    IN FLIGHT  QUEUED  CAPACITY  CONCURRENCY  RESTARTS  LAST ERROR
+    billing  webhook  order.paid, invoice.*  RUNNING          2   1,234       100           10         1  no\npaper
+    ");
     let ran = run(&node.uri(), &["handlers", "pause", "billing", "--reason", "closed", "--output", "json"]).await;
     assert_eq!((ran.exit.clone(), ran.json()), (Ok(Exit::Done), handler("PAUSED")));
     assert_eq!(bodies(&node).await, [json!({ "reason": "closed" })]);

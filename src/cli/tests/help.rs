@@ -38,7 +38,7 @@ fn every_command_explains_itself_with_examples() {
 
 #[test]
 fn wrong_usage_is_status_2() {
-    let wrong: [&[&str]; 15] = [
+    let wrong: [&[&str]; 16] = [
         &["send"],
         &["send", "demo.hello", "{"],
         &["send", "demo.hello", "--file", "x"],
@@ -49,6 +49,7 @@ fn wrong_usage_is_status_2() {
         &["dlq", "ls", "--status", "SUCCESS"],
         &["dlq", "ls", "--status", "POISON", "--no-handler"],
         &["dlq", "redrive", "some-id", "--type", "order.paid"],
+        &["dlq", "redrive", "--handler", ""],
         &["dlq", "redrive", "."],
         &["dlq", "discard", "some-id", "--all"],
         &["dlq", "discard", "--all", "--handler", "billing"],
