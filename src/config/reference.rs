@@ -66,18 +66,18 @@ pub fn reference(kinds: &[Kind]) -> String {
 
 fn handlers(page: &mut String, schema: &Value, kinds: &[Kind], order: &Order) {
     const VARIABLE: Option<&str> = Some("EVENKEEL__HANDLER__<NAME>__");
-    let is_common = |row: &Row| handle::Config::KEYS.contains(&row.key.split('.').next().unwrap_or_default());
+    let is_shared = |row: &Row| handle::Config::KEYS.contains(&row.key.split('.').next().unwrap_or_default());
     for (index, kind) in kinds.iter().enumerate() {
         let variant = &schema["items"]["oneOf"][index];
         let known: Vec<&str> = handle::Config::KEYS.iter().chain(kind.keys()).copied().collect();
-        let (mut common, own): (Vec<Row>, Vec<Row>) =
-            rows(variant, &known, order, VARIABLE).into_iter().partition(is_common);
+        let (mut shared, own): (Vec<Row>, Vec<Row>) =
+            rows(variant, &known, order, VARIABLE).into_iter().partition(is_shared);
         if index == 0 {
             let words: Vec<String> = kinds.iter().map(|kind| format!("`\"{}\"`", kind.name)).collect();
-            for row in common.iter_mut().filter(|row| row.key == "kind") {
+            for row in shared.iter_mut().filter(|row| row.key == "kind") {
                 row.value = words.join(", ");
             }
-            put(page, "## `[[handler]]`", HANDLERS, &common);
+            put(page, "## `[[handler]]`", HANDLERS, &shared);
         }
         put(page, &format!("### `kind = \"{}\"`", kind.name), described(variant), &own);
     }
