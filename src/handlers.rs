@@ -25,6 +25,7 @@ pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
 pub const OPTIONS: &[Kind] = &[
     Kind::of::<chemical_status::Options>("chemical_status"),
     Kind::of::<log::Options>("log"),
+    Kind::of::<report::Options>("report"),
     Kind::of::<webhook::Options>("webhook"),
 ];
 

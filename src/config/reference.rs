@@ -23,7 +23,7 @@ A variable of the environment overrides a key of the file: `EVENKEEL__SECTION__K
 `EVENKEEL__HANDLER__<NAME>__<KEY>`, where what is neither letter nor digit in its name is written as `_`.
 
 A *duration* is written `\"500ms\"`, `\"30s\"`, `\"1m 30s\"` or `\"1h\"`, a *size* `\"1MiB\"`, `\"500kB\"` or as a number of bytes.
-Paths are relative to the file, but for the database's, which is relative to the working directory.
+Paths of schemas and templates are relative to the file, those of the database and of reports to the working directory.
 
 An editor that knows JSON Schema for TOML completes and checks the file. Write the schema beside it, and name it in the
 file's first line:
