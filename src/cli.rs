@@ -3,10 +3,18 @@
 //! The client commands know nothing of the engine but its HTTP interface, so they work against any node. Everything
 //! is written through a [`Screen`]; nothing here prints by itself.
 
+mod actors;
 mod bench;
 mod client;
 mod commands;
+mod completions;
+mod config;
+mod dlq;
+mod docs;
 mod events;
+mod filter;
+mod handlers;
+mod listing;
 mod local;
 mod pace;
 mod problem;
@@ -16,14 +24,20 @@ mod stats;
 mod text;
 mod wait;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use actors::ActorsArgs;
 pub use client::{ClientArgs, Output};
 pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
+pub use completions::CompletionsArgs;
+pub use config::ConfigCommandArgs;
+pub use dlq::DlqCommand;
+pub use docs::DocsArgs;
 pub use events::EventsCommand;
+pub use handlers::HandlersArgs;
 pub use screen::Screen;
 pub use send::SendArgs;
 pub use stats::StatsArgs;
@@ -51,6 +65,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Bring the database to the schema of this version
     Migrate(MigrateArgs),
+    /// Show the configuration that holds, and where each value was said
+    Config(ConfigCommandArgs),
     /// Measure how many events a second this machine can process
     Bench(BenchArgs),
     /// Send an event, or a file of events
@@ -58,8 +74,20 @@ pub enum Command {
     /// See what happened to events
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Redrive or discard what could not be handled
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// See how the handlers fare, pause and resume them
+    Handlers(HandlersArgs),
+    /// Show the tree of actors, live
+    Actors(ActorsArgs),
     /// Count the events by status
     Stats(StatsArgs),
+    /// Print a script that completes this command line in a shell
+    Completions(CompletionsArgs),
+    /// Print a page of docs/ that is made from the code
+    #[command(hide = true)]
+    Docs(DocsArgs),
 }
 
 /// How a command ended, if it could be carried out at all.
@@ -69,6 +97,8 @@ pub enum Exit {
     Done,
     /// Carried out, and the answer is bad, such as an invalid event: status 1.
     Failed,
+    /// Nothing was done, because the command line does not say enough: status 2.
+    Usage,
 }
 
 impl From<Exit> for ExitCode {
@@ -76,6 +106,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::FAILURE,
+            Exit::Usage => Self::from(2),
         }
     }
 }
@@ -90,12 +121,16 @@ pub fn main() -> ExitCode {
         Err(usage) => {
             // Whoever closed the pipe does not want to read it.
             let _ = usage.print();
-            return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            return if usage.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
     // Not locked: an engine that runs in this process logs from other threads.
     let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut answers = io::BufReader::new(io::stdin());
     let mut screen = Screen::new(&mut out, &mut err, Clock::default()).with_bars();
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        screen = screen.with_answers(&mut answers);
+    }
     match run(cli.command, &mut screen) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -123,6 +158,9 @@ fn run(command: Command, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
         Command::Check(args) => local::check(&args, screen),
         Command::Migrate(args) => local::migrate(&args, screen),
         Command::Bench(args) => bench::bench(&args, screen),
+        Command::Config(args) => config::run(&args, screen),
+        Command::Completions(args) => completions::run(&args, screen),
+        Command::Docs(args) => docs::run(&args, screen),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(ask(command, screen, &Pace::default()))
@@ -135,6 +173,9 @@ async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::
     match command {
         Command::Send(args) => send::run(args, screen, pace).await,
         Command::Events(command) => events::run(command, screen).await,
+        Command::Dlq(command) => dlq::run(command, screen).await,
+        Command::Handlers(args) => handlers::run(&args, screen).await,
+        Command::Actors(args) => actors::run(&args, screen).await,
         Command::Stats(args) => stats::run(&args, screen).await,
         local => anyhow::bail!("{local:?} does not talk to a running node"),
     }

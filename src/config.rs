@@ -5,39 +5,49 @@
 
 mod check;
 mod decode;
+mod effective;
 mod environment;
 mod error;
+mod json_schema;
 mod key_path;
 mod load;
 mod places;
+mod reference;
 mod schema;
+pub(crate) mod written;
 
 pub use decode::options;
+pub use effective::{Effective, Origin};
 pub use error::{Error, Place, Problem, Problems};
+pub use json_schema::{Kind, json_schema};
 pub use key_path::KeyPath;
 pub use load::Loaded;
+pub use reference::reference;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{api, bus, handle, ingest, persist, process, retry, telemetry};
 
 /// Everything that can be set. The default is the embedded engine: SQLite, no broker, loopback.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// The HTTP server.
+    /// The HTTP API.
     pub server: api::Config,
-    /// The ledger's database.
+    /// The ledger: every event and every attempt.
     pub database: persist::Config,
-    /// The bus.
+    /// What carries the events to the listeners.
     pub bus: bus::Config,
-    /// The listeners.
+    /// Taking events in. Listeners belong to brokers: on the embedded bus, the only one in this version, these keys
+    /// have no effect.
     pub listener: ingest::Config,
-    /// The processors.
+    /// Working events off.
     pub pool: process::Config,
     /// How long things may take.
     pub timeouts: process::Timeouts,
-    /// How failures are tried again.
+    /// What follows a failure: a delay of `initial_delay × multiplier^(retries so far)`, at most `max_delay`, and then
+    /// the next attempt.
     pub retry: retry::RetryPolicy,
     /// The built-in handlers and what they are bound to.
     pub handler: Vec<handle::Config>,

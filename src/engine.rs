@@ -311,7 +311,7 @@ impl Engine {
 
     async fn set_paused(&self, handler: &str, paused: bool, operator: &Operator) -> Result<(), Error> {
         let lane = self.0.pool.lane(handler).ok_or_else(|| Error::NoSuchHandler(handler.to_owned()))?;
-        Ok(self.0.pool.pause(&lane, paused, &operator.name).await?)
+        Ok(self.0.pool.pause(&lane, paused, operator).await?)
     }
 
     /// The reading side of the ledger.

@@ -10,7 +10,7 @@ pub mod report;
 pub mod webhook;
 
 use crate::clock::Clock;
-use crate::config::{self, Loaded};
+use crate::config::{self, Kind, Loaded};
 use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
@@ -20,6 +20,14 @@ use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
 pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
+
+/// What each of them can be told, for the schema of the configuration and its reference.
+pub const OPTIONS: &[Kind] = &[
+    Kind::of::<chemical_status::Options>("chemical_status"),
+    Kind::of::<log::Options>("log"),
+    Kind::of::<report::Options>("report"),
+    Kind::of::<webhook::Options>("webhook"),
+];
 
 /// Why a configured handler cannot be made.
 #[derive(Debug, thiserror::Error)]

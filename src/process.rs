@@ -31,6 +31,7 @@ pub(crate) use pool::ProcessorPool;
 pub(crate) use recovery::{rebind, take_over};
 
 use crate::clock::{Clock, Timestamp};
+use crate::dead_letter::Operator;
 use crate::handle::{BindError, Registration, Routes};
 use crate::persist::{Claim, Entry, Persist, Record};
 use crate::retry::{RetryPolicy, RetryScheduler, Schedule};
@@ -171,9 +172,14 @@ impl Pool {
     }
 
     /// Pauses or resumes a handler, in the ledger first, so that it holds through a restart.
-    pub(crate) async fn pause(&self, lane: &Lane, paused: bool, actor: &str) -> Result<(), crate::persist::Error> {
+    pub(crate) async fn pause(
+        &self,
+        lane: &Lane,
+        paused: bool,
+        operator: &Operator,
+    ) -> Result<(), crate::persist::Error> {
         let action = crate::persist::Action::Pause { handler: lane.name.to_string(), paused };
-        self.operate(action, actor, None).await?;
+        self.operate(action, &operator.name, operator.reason.clone()).await?;
         lane.pause(paused);
         self.announce(&lane.name);
         Ok(())

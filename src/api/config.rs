@@ -4,21 +4,26 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::written;
+
 /// The HTTP server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// `host:port` to listen on; port 0 takes a free one.
+    /// Where to listen, as `host:port`; port 0 takes a free one.
     pub bind: String,
-    /// The largest request body, in bytes.
+    /// The largest request body.
     #[serde(with = "size")]
+    #[schemars(schema_with = "written::size")]
     pub body_limit: usize,
-    /// The most events in one batch.
+    /// The most events in one request.
     pub batch_limit: usize,
-    /// How long a shutdown waits for what runs.
+    /// How long a shutdown waits for handlers that run; what has not ended then is run again after the start.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub shutdown_timeout: Duration,
 }
 

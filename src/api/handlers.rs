@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::json;
 
 use super::operator::{self, carry_out};
 use super::problem::Problem;
-use super::query::closest;
+use super::query::{Parameters, closest};
 use super::{Answer, State, path};
 use crate::handle::HostState;
 use crate::lifecycle::Status;
@@ -55,20 +55,23 @@ pub(super) async fn list(state: Data<State>) -> Answer {
 }
 
 /// `POST /api/v1/handlers/{name}/pause`
-pub(super) async fn pause(state: Data<State>, request: HttpRequest) -> Answer {
-    set_paused(&state, &request, true).await
+pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+    set_paused(&state, &request, body, true).await
 }
 
 /// `POST /api/v1/handlers/{name}/resume`
-pub(super) async fn resume(state: Data<State>, request: HttpRequest) -> Answer {
-    set_paused(&state, &request, false).await
+pub(super) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+    set_paused(&state, &request, body, false).await
 }
 
-async fn set_paused(state: &State, request: &HttpRequest, paused: bool) -> Answer {
+async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bool) -> Answer {
+    let parameters = Parameters::parse(request.query_string(), &["reason"])?;
     let name = path::id_before_verb(request)?;
+    let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
+    let operator = operator::of(request, &parameters, &members);
     let lane = state.pool.lane(&name).ok_or_else(|| missing(state, &name))?;
-    let (pool, changed, who) = (state.pool.clone(), Arc::clone(&lane), operator::name(request));
-    carry_out(async move { pool.pause(&changed, paused, &who).await }).await?;
+    let (pool, changed) = (state.pool.clone(), Arc::clone(&lane));
+    carry_out(async move { pool.pause(&changed, paused, &operator).await }).await?;
     let counts = state.reads().counts().await?;
     Ok(HttpResponse::Ok().json(View::of(&lane, &counts)))
 }

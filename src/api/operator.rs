@@ -26,7 +26,7 @@ pub(super) fn of(request: &HttpRequest, parameters: &Parameters, members: &Membe
 }
 
 /// Who asks, as far as is known: nothing here proves it.
-pub(super) fn name(request: &HttpRequest) -> String {
+fn name(request: &HttpRequest) -> String {
     let given = request.headers().get("x-operator").map(|name| String::from_utf8_lossy(name.as_bytes()));
     match given.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => shortened(name),

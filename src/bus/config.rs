@@ -2,22 +2,23 @@
 //!
 //! Plain values only: nothing here connects to anything.
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// Which one.
+    /// Which bus.
     pub kind: Kind,
 }
 
 /// The buses that there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// None outside the process: an event is taken straight into the ledger.
+    /// Nothing outside this process: an event is taken straight into the ledger.
     #[default]
     Embedded,
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode, Url, redirect};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -46,6 +47,17 @@ fn base_url(text: &str) -> Result<Url, String> {
     } else {
         Err("expected http:// or https:// and a host, such as http://127.0.0.1:8080".to_owned())
     }
+}
+
+/// An id that stands in a path.
+pub(super) fn event_id(text: &str) -> Result<String, String> {
+    in_path(text).map_err(|error| format!("{error}; find its record with `evenkeel events ls --event-id {text}`"))
+}
+
+/// A text that can be a segment of a path. URLs drop the others whichever way they are spelled, and what is left would
+/// be another path: without its id a redrive is one of all dead letters.
+pub(super) fn in_path(text: &str) -> Result<String, String> {
+    if matches!(text, "" | "." | "..") { Err("it cannot stand in a path".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// A running node as the commands see it.
@@ -94,6 +106,15 @@ impl Client {
     pub async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, Failure> {
         let answer = exchange(self.http.get(url.clone()), url).await?;
         if answer.status != StatusCode::OK {
+            return Err(answer.into_failure());
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| Failure::unreadable(url, error))
+    }
+
+    /// Asks once for a change. Whether it was made if there is no answer, only another look can say.
+    pub async fn post<T: DeserializeOwned>(&self, url: &Url, body: &impl Serialize) -> Result<T, Failure> {
+        let answer = exchange(self.http.post(url.clone()).json(body), url).await?;
+        if !answer.status.is_success() {
             return Err(answer.into_failure());
         }
         serde_json::from_slice(&answer.body).map_err(|error| Failure::unreadable(url, error))
@@ -197,6 +218,12 @@ mod tests {
     fn a_url_needs_a_scheme_and_a_host() {
         assert!(base_url("127.0.0.1:8080").is_err());
         assert!(base_url("ftp://example.org").is_err());
+    }
+
+    #[test]
+    fn an_id_that_a_path_would_lose_is_refused() {
+        assert!(["", ".", ".."].into_iter().all(|text| in_path(text).is_err()));
+        assert_eq!(event_id("a/..").unwrap(), "a/..");
     }
 
     #[test]

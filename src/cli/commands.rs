@@ -10,13 +10,13 @@ pub(super) const MAIN_HELP: &str = "\
 Examples:
   evenkeel dev                                        an engine on http://127.0.0.1:8080
   evenkeel send demo.hello '{\"name\":\"Ada\"}' --wait    send an event and see how it ends
-  evenkeel events ls --final-status DEAD_LETTER       what could not be handled
+  evenkeel dlq ls                                     what could not be handled
   evenkeel serve --config config.toml                 the engine as a service
 
 Exit status:
   0  done
   1  failed (for send: an event was invalid, or did not end well; duplicates are fine)
-  2  the command line was wrong
+  2  the command line was wrong, or nobody was there to confirm it; nothing was done
 
 Errors go to stderr, and NO_COLOR is respected.";
 

@@ -41,6 +41,19 @@ impl Problem {
         }))
     }
 
+    /// The word for programs, if it has one.
+    pub fn code(&self) -> Option<&str> {
+        self.text("code")
+    }
+
+    /// The same problem with this hint and no other.
+    pub fn with_own_hint(mut self, hint: &str) -> Self {
+        if let Value::Object(members) = &mut self.0 {
+            members.insert("hint".to_owned(), hint.into());
+        }
+        self
+    }
+
     /// The same problem with a hint, unless it has one.
     pub fn with_hint(mut self, hint: &str) -> Self {
         if let Value::Object(members) = &mut self.0 {
@@ -116,6 +129,14 @@ impl Failure {
     /// A success that cannot be read.
     pub fn unreadable(url: &reqwest::Url, cause: impl fmt::Display) -> Self {
         Self::Unreadable { url: origin(url), cause: cause.to_string() }
+    }
+
+    /// As a problem, to stand beside others.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::Refused { problem, .. } => problem,
+            other => Problem::new("No answer", "no_answer", other),
+        }
     }
 
     /// Whether the same request may work in a moment.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,12 +20,13 @@ pub struct Screen<'a> {
     err: &'a mut dyn Write,
     clock: Clock,
     bars: bool,
+    answers: Option<&'a mut dyn BufRead>,
 }
 
 impl<'a> Screen<'a> {
     /// A screen over these streams, without progress bars.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, clock: Clock) -> Self {
-        Self { out, err, clock, bars: false }
+        Self { out, err, clock, bars: false, answers: None }
     }
 
     /// The same screen with progress bars, if stderr is a terminal.
@@ -33,6 +34,27 @@ impl<'a> Screen<'a> {
     pub fn with_bars(mut self) -> Self {
         self.bars = true;
         self
+    }
+
+    /// The same screen with somebody before it, who answers here.
+    #[must_use]
+    pub fn with_answers(mut self, answers: &'a mut dyn BufRead) -> Self {
+        self.answers = Some(answers);
+        self
+    }
+
+    /// Asks for a yes on stderr; none if nobody is there.
+    ///
+    /// # Errors
+    /// The stream's of the answers.
+    pub fn confirm(&mut self, question: impl Display) -> io::Result<Option<bool>> {
+        let Some(answers) = self.answers.as_deref_mut() else { return Ok(None) };
+        let question = question.to_string();
+        // A question that cannot be read is answered by no.
+        let _ = write!(self.err, "{} [y/N] ", harmless(&question, &[])).and_then(|()| self.err.flush());
+        let mut answer = String::new();
+        answers.read_line(&mut answer)?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
     /// The clock that relative times are told by.
@@ -141,6 +163,21 @@ mod tests {
         screen.line("a result").unwrap();
         screen.json(&[1, 2]).unwrap();
         screen.note("a note");
+    }
+
+    #[test]
+    fn only_a_yes_confirms() {
+        let confirm = |answer: &str| {
+            let (mut out, mut err, mut answers) = (Vec::new(), Vec::new(), answer.as_bytes());
+            let mut screen = Screen::new(&mut out, &mut err, Clock::default()).with_answers(&mut answers);
+            let confirmed = screen.confirm("Discard it?").unwrap();
+            assert_eq!((out, err), (Vec::new(), b"Discard it? [y/N] ".to_vec()));
+            confirmed
+        };
+        assert_eq!(["y\n", "Yes\n"].map(confirm), [Some(true); 2]);
+        assert_eq!(["\n", "n\n", "yesterday\n", ""].map(confirm), [Some(false); 4]);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(Screen::new(&mut out, &mut err, Clock::default()).confirm("Discard it?").unwrap(), None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The client commands against a pretended node that keeps the documented shapes.
 
+mod dead_letters;
 mod help;
+mod pages;
 mod reading;
 mod sending;
 mod waiting;
@@ -46,15 +48,28 @@ async fn run(url: &str, args: &[&str]) -> Ran {
 }
 
 async fn run_at(url: &str, args: &[&str], pace: &Pace) -> Ran {
+    carried_out(url, args, pace, None).await
+}
+
+/// As at a terminal where somebody types this.
+async fn run_answering(url: &str, args: &[&str], answer: &str) -> Ran {
+    carried_out(url, args, &quick(), Some(answer)).await
+}
+
+async fn carried_out(url: &str, args: &[&str], pace: &Pace, answer: Option<&str>) -> Ran {
     let args = [&["evenkeel"], args, &["--url", url]].concat();
     let cli = Cli::try_parse_from(args).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut answers = answer.unwrap_or_default().as_bytes();
     let mut screen = Screen::new(&mut out, &mut err, Clock::manual(NOW));
+    if answer.is_some() {
+        screen = screen.with_answers(&mut answers);
+    }
     let exit = super::ask(cli.command, &mut screen, pace).await.map_err(|error| format!("{error:#}"));
     Ran { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
-/// The bodies that the node has got at `POST /api/v1/events`, in order.
+/// The bodies of all POSTs that the node has got, in order.
 async fn bodies(node: &MockServer) -> Vec<Value> {
     let requests = node.received_requests().await.unwrap();
     requests.iter().filter(|request| request.method == "POST").map(|request| request.body_json().unwrap()).collect()

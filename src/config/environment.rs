@@ -31,8 +31,9 @@ pub(super) fn overlay(
     for (name, value) in variables {
         let done = resolve(&name, schema, &handlers).and_then(|path| {
             let text = value.into_string().map_err(|_| Problem::new(path.clone(), "the value is not UTF-8"))?;
-            set(table, &path, typed(text, schema.is_text(&path)));
-            places.set_by(&name, &path);
+            let value = typed(text, schema.is_text(&path));
+            places.set_by(&name, &path, &value);
+            set(table, &path, value);
             Ok(())
         });
         problems.extend(done.err().map(|problem| problem.at(Some(Place::Variable(name)))));

@@ -11,7 +11,7 @@ use super::decode::{decode, options};
 use super::environment::{Variable, overlay};
 use super::places::{Places, no_toml};
 use super::schema::Schema;
-use super::{Config, Error, Problem, Problems};
+use super::{Config, Error, KeyPath, Place, Problem, Problems};
 use crate::handle;
 
 /// A configuration and where it comes from.
@@ -60,6 +60,16 @@ impl Loaded {
     /// As there.
     pub fn options<T: DeserializeOwned>(&self, handler: &handle::Config) -> Result<T, Error> {
         options(handler).map_err(|error| self.locate(error))
+    }
+
+    /// Where the value of this key was written, if it was.
+    pub(super) fn written(&self, key: &KeyPath) -> Option<&Place> {
+        self.places.place(key)
+    }
+
+    /// The key as it is shown to people.
+    pub(super) fn shown(&self, key: &KeyPath) -> KeyPath {
+        self.places.shown(key)
     }
 
     /// Adds to every problem where its key was written.
@@ -188,6 +198,19 @@ mod tests {
         let config = from_environment(BILLING, &list).unwrap();
         assert_eq!(config.handler[0].options["secret"].as_str(), Some("123"));
         assert_eq!(config.handler[0].retry.as_ref().unwrap().max_retries, Some(9));
+    }
+
+    #[test]
+    fn what_a_variable_has_set_is_known_to_be_its() {
+        let text = format!("{BILLING}retry = {{ jitter = 0.1, max_delay = '1m' }}\n");
+        let list = variables(&[("EVENKEEL__HANDLER__BILLING__RETRY", "{ jitter = 0.2 }")]);
+        let loaded = parse(&text, "config.toml", list).unwrap();
+        let place = |key: &str| {
+            let retry = KeyPath::new(&["handler"]).index(0).key("retry");
+            loaded.written(&retry.key(key)).map(ToString::to_string)
+        };
+        let variable = "environment variable EVENKEEL__HANDLER__BILLING__RETRY";
+        assert_eq!((place("jitter").as_deref(), place("max_delay")), (Some(variable), None));
     }
 
     #[test]

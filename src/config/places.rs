@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::key_path::{KeyPath, Segment};
 use super::{Place, Problem};
@@ -28,10 +28,19 @@ impl Places {
         Ok(places)
     }
 
-    /// Remembers that a variable has set this key.
-    pub fn set_by(&mut self, variable: &str, key: &KeyPath) {
+    /// Remembers that a variable has set this key, and with a table all that is in it.
+    pub fn set_by(&mut self, variable: &str, key: &KeyPath, value: &Value) {
         let key = self.shown(key);
+        self.places.retain(|other, _| !other.segments().starts_with(key.segments()));
+        for (inner, value) in value.as_table().into_iter().flatten() {
+            self.set_by(variable, &key.key(inner), value);
+        }
         self.places.insert(key, Place::Variable(variable.to_owned()));
+    }
+
+    /// Where this key was written, if it was.
+    pub fn place(&self, key: &KeyPath) -> Option<&Place> {
+        self.places.get(&self.shown(key))
     }
 
     /// The problem with the place of its key, or of the nearest table around it that was written.

@@ -6,35 +6,41 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
+use crate::config::written;
 use crate::retry::RetryOverride;
 
 /// One handler.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Config {
     /// What it is called in the ledger, the API and the logs.
     pub name: String,
     /// Which built-in handler it is, such as `webhook`.
     pub kind: String,
-    /// The patterns of the event types that it handles.
+    /// The patterns of the event types that it handles. A `*` at the end matches the rest of the type, alone it matches
+    /// everything; the most specific pattern wins.
     #[serde(default)]
     pub types: Vec<String>,
-    /// How many of its attempts run at once; [`Config::DEFAULT_CONCURRENCY`] if absent.
+    /// How many of its attempts run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = Config::DEFAULT_CONCURRENCY))]
     pub concurrency: Option<usize>,
-    /// How many waiting events its lane keeps in memory; as in `[pool]` if absent.
+    /// How many of its waiting events are kept in memory; as in `[pool]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_capacity: Option<usize>,
     /// How long a run may take; as in `[timeouts]` if absent.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "written::duration")]
     pub timeout: Option<Duration>,
-    /// What differs from `[retry]`.
+    /// What differs from `[retry]`; a key that is absent is as there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryOverride>,
     /// All other keys, for the kind to decode. Secrets are left out when it is serialized.
     #[serde(flatten, serialize_with = "serialize_options")]
+    #[schemars(skip)]
     pub options: Table,
 }
 
@@ -45,12 +51,32 @@ impl Config {
     /// The keys that every handler has, whatever its kind.
     pub const KEYS: [&'static str; 7] = ["name", "kind", "types", "concurrency", "queue_capacity", "timeout", "retry"];
 
+    /// What is shown in the place of a secret.
+    pub(crate) const REDACTED: &'static str = "[redacted]";
+
     /// Whether the value of an option with this name may not be shown.
     #[must_use]
     pub fn is_secret(key: &str) -> bool {
         const WORDS: [&str; 6] = ["secret", "password", "passphrase", "token", "authorization", "credential"];
         let key = key.to_ascii_lowercase().replace('-', "_");
         WORDS.iter().any(|word| key.contains(word)) || key.ends_with("api_key") || key.ends_with("private_key")
+    }
+
+    /// A URL such as `smtp://user:password@host?token=1` without the secrets that it carries inside; other text as it
+    /// is.
+    pub(crate) fn without_secrets(text: &str) -> String {
+        let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let rest = match rest[..end].rfind('@') {
+            Some(at) => format!("{}{}", Self::REDACTED, &rest[at..]),
+            None => rest.to_owned(),
+        };
+        let Some((place, query)) = rest.split_once('?') else { return format!("{scheme}://{rest}") };
+        let shown = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if Self::is_secret(name) => format!("{name}={}", Self::REDACTED),
+            _ => pair.to_owned(),
+        };
+        format!("{scheme}://{place}?{}", query.split('&').map(shown).collect::<Vec<_>>().join("&"))
     }
 }
 
@@ -75,7 +101,7 @@ fn serialize_options<S: Serializer>(options: &Table, serializer: S) -> Result<S:
 
 fn redacted(options: &Table) -> Table {
     let hide = |key: &String, value: &Value| match value {
-        _ if Config::is_secret(key) => Value::String("[redacted]".to_owned()),
+        _ if Config::is_secret(key) => Value::String(Config::REDACTED.to_owned()),
         other => redacted_value(other),
     };
     options.iter().map(|(key, value)| (key.clone(), hide(key, value))).collect()
@@ -85,18 +111,8 @@ fn redacted_value(value: &Value) -> Value {
     match value {
         Value::Table(table) => Value::Table(redacted(table)),
         Value::Array(items) => Value::Array(items.iter().map(redacted_value).collect()),
-        Value::String(text) => Value::String(without_userinfo(text)),
+        Value::String(text) => Value::String(Config::without_secrets(text)),
         other => other.clone(),
-    }
-}
-
-/// A URL such as `smtp://user:password@host` carries its secret inside.
-fn without_userinfo(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://[redacted]{}", &rest[at..]),
-        None => text.to_owned(),
     }
 }
 
@@ -111,7 +127,7 @@ mod tests {
             kind = "webhook"
             types = ["order.paid"]
             secret = "whsec_hidden"
-            url = "https://bob:hidden@example.org/a@b"
+            url = "https://bob:hidden@example.org/a@b?x=1&access_token=hidden"
             smtp = { Password = "hidden", port = 25 }
             list = [{ api-key = "hidden" }]
             "#,
@@ -130,7 +146,10 @@ mod tests {
         let (debug, text) = (format!("{:?}", handler()), toml::to_string(&handler()).unwrap());
         for printed in [debug, text] {
             assert!(!printed.contains("hidden"), "{printed}");
-            assert!(printed.contains("25") && printed.contains("@example.org/a@b"), "{printed}");
+            assert!(
+                printed.contains("25") && printed.contains("@example.org/a@b?x=1&access_token=[redacted]"),
+                "{printed}"
+            );
         }
     }
 

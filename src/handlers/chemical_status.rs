@@ -13,6 +13,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::clock::Clock;
@@ -21,8 +22,8 @@ use crate::handle::{Bind, Deliver, HandlerError, Registration};
 use crate::handlers::Means;
 use crate::persist::{self, ChemicalChange, Persist};
 
-/// How changes are judged.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Keeps the status of chemical compounds and its history.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// The words that the registry has for a status; any other is a mistake.

@@ -5,21 +5,22 @@
 use std::future::ready;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Payload};
 use crate::handle::{Deliver, HandlerError};
 
-/// How the events are logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Writes a line to the log for each event, without its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// The level of the lines; `info` unless told.
+    /// The level of the lines.
     pub level: Level,
 }
 
 /// The level of a line, as `RUST_LOG` knows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// `error`

@@ -2,13 +2,14 @@
 //!
 //! Plain values only: nothing here starts a listener.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The listeners.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// How many listeners take events in.
+    /// How many listeners there are.
     pub concurrency: usize,
     /// Above this many waiting events the listeners pause.
     pub max_pending: u64,

@@ -4,18 +4,22 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::written;
+
 /// The ledger's database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// `sqlite://` and a path, relative to the working directory.
+    /// `sqlite://` and a path, relative to the working directory; the file is made if there is none.
     pub url: String,
     /// The most connections that read; writes have one of their own.
     pub max_connections: u32,
     /// How long a read waits for a connection before it is refused.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub acquire_timeout: Duration,
 }
 

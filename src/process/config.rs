@@ -4,15 +4,19 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::written;
+
 /// The pool of processors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// How many processors there are; what runs at once is up to each handler's concurrency.
+    /// How many processors there are; what runs at once is up to the concurrency of each handler.
     pub processors: usize,
-    /// How many waiting events a lane keeps in memory, unless its handler says otherwise.
+    /// How many waiting events of a handler are kept in memory, unless the handler says otherwise; the rest waits in the
+    /// ledger.
     pub queue_capacity: usize,
 }
 
@@ -23,14 +27,16 @@ impl Default for Config {
 }
 
 /// How long things may take.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Timeouts {
-    /// A handler's run, unless the handler says otherwise.
+    /// How long a handler may run, unless the handler says otherwise.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub handler: Duration,
-    /// An attempt from its claim to its recorded outcome.
+    /// How long an attempt may take, from its claim to its recorded outcome; no handler may run longer.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub processing: Duration,
 }
 

@@ -77,10 +77,8 @@ pub(crate) async fn rebind(pool: &Pool) -> Result<(), sea_orm::DbErr> {
     }
     for (event_type, events) in pool.persist.reads().unhandled_types().await? {
         if let Some(handler) = pool.resolve(&event_type) {
-            let redrive = format!(
-                "curl -X POST -H 'content-type: application/json' \
-                 -d '{{\"final_status\":\"NO_HANDLER\",\"type\":\"{event_type}\"}}' .../api/v1/dead-letters/redrive"
-            );
+            // A type comes from outside, and this is pasted into a shell.
+            let redrive = format!("evenkeel dlq redrive --no-handler --type '{}'", event_type.replace('\'', "'\\''"));
             tracing::info!(event_type, events, handler = &**handler, redrive, "events without a handler have one now");
         }
     }

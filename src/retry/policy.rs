@@ -3,23 +3,29 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::written;
+
 /// How often and how long after a failure an event is tried again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetryPolicy {
     /// How many retries follow the first attempt.
     pub max_retries: u32,
     /// From the end of the first attempt to the first retry.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub initial_delay: Duration,
     /// How much longer each delay is than the one before.
     pub multiplier: f64,
     /// No delay is longer than this.
     #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
     pub max_delay: Duration,
-    /// The share of a delay that chance may add to it: 0.1 makes it up to a tenth longer.
+    /// The share of a delay that chance may add to it, so that what failed together does not come back together: 0.1 is
+    /// up to a tenth.
     pub jitter: f64,
 }
 
@@ -60,22 +66,24 @@ impl RetryPolicy {
 }
 
 /// What one handler has otherwise than the rest; a key that is absent is as in `[retry]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetryOverride {
-    /// See [`RetryPolicy::max_retries`].
+    /// How many retries follow the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
-    /// See [`RetryPolicy::initial_delay`].
+    /// From the end of the first attempt to the first retry.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "written::duration")]
     pub initial_delay: Option<Duration>,
-    /// See [`RetryPolicy::multiplier`].
+    /// How much longer each delay is than the one before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiplier: Option<f64>,
-    /// See [`RetryPolicy::max_delay`].
+    /// No delay is longer than this.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "written::duration")]
     pub max_delay: Option<Duration>,
-    /// See [`RetryPolicy::jitter`].
+    /// The share of a delay that chance may add to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
 }

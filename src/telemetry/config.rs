@@ -2,13 +2,14 @@
 //!
 //! Plain values only: nothing here installs a subscriber.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The logs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// The form of a line.
+    /// The form of the lines.
     pub log_format: LogFormat,
     /// A level, or a filter such as `info,evenkeel=debug`.
     pub log_level: String,
@@ -21,7 +22,7 @@ impl Default for Config {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.

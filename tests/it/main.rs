@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_start;
 mod bounded;
 mod chemicals;
+mod command_line;
 mod crash;
 mod docs;
 mod drain;

@@ -139,7 +139,7 @@ async fn many_are_only_changed_if_it_is_clear_which() {
 #[actix::test]
 async fn a_paused_handler_shows_what_waits_and_goes_on_when_it_is_resumed() {
     let node = Node::start().await;
-    let paused = node.post(&format!("{HANDLERS}/ok.%2A/pause"), Value::Null).await.json();
+    let paused = node.post(&format!("{HANDLERS}/ok.%2A/pause"), json!({ "reason": "closed" })).await.json();
     assert_eq!((&paused["name"], &paused["state"]), (&json!("ok.*"), &json!("PAUSED")));
     let waiting = node.engine.submit(event("ok.a")).await.unwrap();
     assert_eq!(waiting.status.as_str(), "PENDING");
@@ -154,7 +154,10 @@ async fn a_paused_handler_shows_what_waits_and_goes_on_when_it_is_resumed() {
     );
     assert_eq!(node.post(&format!("{HANDLERS}/ok.*/resume"), Value::Null).await.json()["state"], json!("RUNNING"));
     assert_eq!(node.engine.settled(waiting.id).await.unwrap().status.as_str(), "SUCCESS");
-    node.end().await;
+    let what = |action: &str, reason: Option<&str>| {
+        ("api@192.0.2.7".to_owned(), action.to_owned(), 1, reason.map(ToOwned::to_owned))
+    };
+    assert_eq!(audit(node).await, [what("pause", Some("closed")), what("resume", None)]);
 }
 
 #[actix::test]

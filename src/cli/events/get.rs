@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::client::{Client, ClientArgs, Output};
+use super::super::client::{Client, ClientArgs, Output, event_id};
 use super::super::problem::Failure;
 use super::super::{Exit, Screen, text};
 use crate::clock::Timestamp;
@@ -39,6 +39,7 @@ const FIRST: [&str; 12] = [
 #[command(after_help = HELP)]
 pub struct GetArgs {
     /// The record's uuid, or the event's own id
+    #[arg(value_parser = event_id)]
     pub id: String,
     /// The source, if several have used that event id
     #[arg(long)]
@@ -49,12 +50,6 @@ pub struct GetArgs {
 }
 
 pub(super) async fn run(args: &GetArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
-    // URLs drop such segments whichever way they are spelled.
-    anyhow::ensure!(
-        !matches!(args.id.as_str(), "" | "." | ".."),
-        "the id `{0}` cannot stand in a path; find its record with `evenkeel events ls --event-id {0}`",
-        args.id
-    );
     let client = Client::new(&args.client)?;
     let mut url = client.url(&["events", &args.id]);
     if let Some(source) = &args.source {

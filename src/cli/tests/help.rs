@@ -1,28 +1,33 @@
 //! Every `--help`, as it looks in a terminal of 100 columns.
 
-use clap::CommandFactory;
-
+use super::super::docs::help;
 use super::*;
-
-fn help(path: &[&str]) -> String {
-    let args = [&["evenkeel"], path, &["--help"]].concat();
-    Cli::command().term_width(100).try_get_matches_from(args).unwrap_err().to_string()
-}
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["dev"],
         &["serve"],
         &["check"],
         &["migrate"],
+        &["config"],
+        &["config", "schema"],
         &["bench"],
         &["send"],
         &["events"],
         &["events", "ls"],
         &["events", "get"],
+        &["dlq"],
+        &["dlq", "ls"],
+        &["dlq", "redrive"],
+        &["dlq", "discard"],
+        &["handlers"],
+        &["handlers", "pause"],
+        &["handlers", "resume"],
+        &["actors"],
         &["stats"],
+        &["completions"],
     ];
     for path in commands {
         let help = help(path);
@@ -33,13 +38,23 @@ fn every_command_explains_itself_with_examples() {
 
 #[test]
 fn wrong_usage_is_status_2() {
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 16] = [
         &["send"],
         &["send", "demo.hello", "{"],
         &["send", "demo.hello", "--file", "x"],
         &["send", "--file", "x", "--batch", "1001"],
         &["events", "ls", "--status", "LOST"],
+        &["events", "get", ".."],
         &["stats", "--url", "localhost"],
+        &["dlq", "ls", "--status", "SUCCESS"],
+        &["dlq", "ls", "--status", "POISON", "--no-handler"],
+        &["dlq", "redrive", "some-id", "--type", "order.paid"],
+        &["dlq", "redrive", "--handler", ""],
+        &["dlq", "redrive", "."],
+        &["dlq", "discard", "some-id", "--all"],
+        &["dlq", "discard", "--all", "--handler", "billing"],
+        &["handlers", "pause", ""],
+        &["completions", "cmd"],
     ];
     for args in wrong {
         let usage = Cli::try_parse_from(["evenkeel"].iter().chain(args)).unwrap_err();

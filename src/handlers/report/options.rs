@@ -4,24 +4,25 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FINISHED;
 use crate::handle::{self, Routes};
 
-/// The options of a handler of kind `report`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Writes reports into a directory, of the ledger in a period or of the rows in the event's data.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Where the reports are put; relative to the working directory, like the database.
     pub directory: PathBuf,
-    /// What a report is written as unless its event says otherwise; CSV and HTML unless told.
+    /// What a report is written as unless its event says otherwise.
     #[serde(default = "all")]
     pub formats: Vec<Format>,
 }
 
 /// What a report can be written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Comma-separated values, for programs and spreadsheets.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::dns::Resolve;
 use reqwest::{Client, Url, redirect};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::refusal;
@@ -17,8 +18,8 @@ use super::signature::{Secret, SecretError};
 /// How long a connection may take to come up, TLS included. The attempt's deadline bounds everything else.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The options of a handler of kind `webhook`.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+/// Posts each event to a URL, signed if there is a secret.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Where the events are posted: `http` or `https`.
