@@ -7,7 +7,7 @@ use evenkeel::lifecycle::{AttemptStatus, FinalStatus, Status};
 use evenkeel::{Bind, Deliver, Event, HandlerError, NewEvent};
 use serde::Deserialize;
 
-use crate::harness::{Calls, Place, attempts, operator, settled, standing_clock, stop, until, until_tried};
+use crate::harness::{Calls, Place, attempts, eventually, operator, settled, standing_clock, stop, until, until_tried};
 
 fn event(event_type: &str) -> NewEvent {
     NewEvent::new(event_type, &serde_json::json!({ "n": 1 })).unwrap()
@@ -117,6 +117,12 @@ async fn everything_that_happens_on_the_path_is_counted() {
     until(&engine, bad, Status::RetryScheduled).await;
     clock.advance(Duration::from_secs(1));
     settled(&engine, bad).await;
+    let restarts = &engine.metrics().actor_restarts;
+    // The attempt has ended when its actor dies; the next actor is counted when it is built.
+    eventually("the handler's actor is built again twice", async || {
+        (restarts.with_label_values(&["handler"]).get() == 2).then_some(())
+    })
+    .await;
     let text = String::from_utf8(engine.metrics().render().unwrap()).unwrap();
     for line in [
         r#"evenkeel_events_total{status="SUCCESS"} 1"#,

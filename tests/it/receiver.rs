@@ -47,6 +47,11 @@ impl Receiver {
     fn told(&self) -> String {
         self.process.out().split_once('\n').unwrap().1.to_owned()
     }
+
+    /// Waits until it has printed this and nothing else: its answer may be there before its line is read.
+    async fn until_told(&self, text: &str) {
+        eventually(&format!("the receiver prints {text:?}"), async || (self.told() == text).then_some(())).await;
+    }
 }
 
 /// A node whose webhook handler posts `order.*` here.
@@ -70,7 +75,7 @@ async fn a_delivery_with_the_right_secret_is_accepted_and_printed() {
     let mut node = node(&place, receiver.address, &secret(KEY)).await;
     let id = node.submit(&order()).await;
     assert_eq!(attempts(&node.until(&id, "SUCCESS").await), ["SUCCESS"]);
-    assert_eq!(receiver.told(), "order.paid o-7: {\"order\": 7}\n");
+    receiver.until_told("order.paid o-7: {\"order\": 7}\n").await;
     assert!(node.terminate().await.success());
 }
 
@@ -84,7 +89,7 @@ async fn a_delivery_with_another_secret_is_refused_and_ends_as_a_dead_letter() {
     assert_eq!((attempts(&record), &record["final_status"]), (vec!["FAILED"], &json!("DEAD_LETTER")));
     let why = "no signature is right: is the secret the same on both sides?";
     assert_eq!(record["error"], format!("answered 401 Unauthorized: {why}"));
-    assert_eq!(receiver.told(), format!("refused: {why}\n"));
+    receiver.until_told(&format!("refused: {why}\n")).await;
     assert!(node.terminate().await.success());
 }
 
@@ -117,7 +122,7 @@ async fn an_event_that_comes_again_because_an_answer_was_lost_is_handled_once() 
     let mut node = node(&place, lossy(receiver.address), &secret(KEY)).await;
     let id = node.submit(&order()).await;
     assert_eq!(attempts(&node.until(&id, "SUCCESS").await), ["FAILED", "SUCCESS"]);
-    assert_eq!(receiver.told(), "order.paid o-7: {\"order\": 7}\nseen before: o-7\n");
+    receiver.until_told("order.paid o-7: {\"order\": 7}\nseen before: o-7\n").await;
     assert!(node.terminate().await.success());
 }
 
