@@ -5,6 +5,8 @@
 
 pub mod chemical_status;
 pub mod demo;
+pub mod email;
+mod excerpt;
 pub mod log;
 pub mod report;
 pub mod webhook;
@@ -14,12 +16,13 @@ use crate::config::{self, Kind, Loaded};
 use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
+use email::{Email, Mailer};
 use log::Log;
 use report::Report;
 use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
-pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
+pub const KINDS: &[&str] = &["chemical_status", "email", "log", "report", "webhook"];
 
 /// What each of them can be told, for the schema of the configuration and its reference.
 pub const OPTIONS: &[Kind] = &[
@@ -50,6 +53,14 @@ pub enum Error {
         name: String,
         /// Why.
         source: webhook::Error,
+    },
+    /// A mail's template or server.
+    #[error("handler `{name}`: {source}")]
+    Email {
+        /// Which handler.
+        name: String,
+        /// Why.
+        source: email::Error,
     },
     /// A kind that is none of [`KINDS`]; checking the configuration finds it first.
     #[error("handler `{name}`: there is no kind `{kind}`; there are {}", KINDS.join(", "))]
@@ -108,6 +119,12 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         "chemical_status" => {
             let options: chemical_status::Options = loaded.options(handler)?;
             Box::new(move |means| ChemicalStatus::registration(bind, options, means))
+        }
+        "email" => {
+            let options: email::Options = loaded.options(handler)?;
+            let mailer = Mailer::new(&options, &loaded.base_dir)
+                .map_err(|source| Error::Email { name: handler.name.clone(), source })?;
+            Box::new(move |means| Email::registration(bind, mailer, means))
         }
         "log" => {
             let options: log::Options = loaded.options(handler)?;
