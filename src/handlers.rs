@@ -38,6 +38,14 @@ pub enum Error {
     /// Its options.
     #[error(transparent)]
     Options(#[from] config::Error),
+    /// A mail's template or server.
+    #[error("handler `{name}`: {source}")]
+    Email {
+        /// Which handler.
+        name: String,
+        /// Why.
+        source: email::Error,
+    },
     /// A report's options.
     #[error("handler `{name}`: {source}")]
     Report {
@@ -53,14 +61,6 @@ pub enum Error {
         name: String,
         /// Why.
         source: webhook::Error,
-    },
-    /// A mail's template or server.
-    #[error("handler `{name}`: {source}")]
-    Email {
-        /// Which handler.
-        name: String,
-        /// Why.
-        source: email::Error,
     },
     /// A kind that is none of [`KINDS`]; checking the configuration finds it first.
     #[error("handler `{name}`: there is no kind `{kind}`; there are {}", KINDS.join(", "))]

@@ -1,5 +1,8 @@
 //! The mail itself: from an event to a message that is ready to be sent. Pure; nothing is sent here.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -115,16 +118,13 @@ impl Letter {
         let rendered = self.templates.render(&event)?;
         let attachments = attachments::read(event.get("data"))?;
         let message = self.headers(&rendered, &delivery.attempt, now)?;
+        let bare = attachments.is_empty();
+        let attached = |parts: MultiPart| attachments.into_iter().fold(parts, MultiPart::singlepart);
         let message = match body(rendered) {
-            Content::Parts(parts) if attachments.is_empty() => message.multipart(parts),
-            Content::Part(part) if attachments.is_empty() => message.singlepart(part),
-            content => {
-                let mixed = match content {
-                    Content::Parts(parts) => MultiPart::mixed().multipart(parts),
-                    Content::Part(part) => MultiPart::mixed().singlepart(part),
-                };
-                message.multipart(attachments.into_iter().fold(mixed, MultiPart::singlepart))
-            }
+            Content::Part(part) if bare => message.singlepart(part),
+            Content::Parts(parts) if bare => message.multipart(parts),
+            Content::Part(part) => message.multipart(attached(MultiPart::mixed().singlepart(part))),
+            Content::Parts(parts) => message.multipart(attached(MultiPart::mixed().multipart(parts))),
         };
         message.map_err(Unwritten::Build)
     }
@@ -175,6 +175,7 @@ fn addressed(
     })
 }
 
+/// One text, or two of which the reader's program chooses one.
 enum Content {
     Part(SinglePart),
     Parts(MultiPart),
@@ -183,132 +184,13 @@ enum Content {
 fn body(rendered: Rendered) -> Content {
     match (rendered.text, rendered.html) {
         (Some(text), Some(html)) => Content::Parts(MultiPart::alternative_plain_html(lines(&text), lines(&html))),
-        (text, Some(html)) if text.is_none() => Content::Part(SinglePart::html(lines(&html))),
-        (text, _) => Content::Part(SinglePart::plain(lines(&text.unwrap_or_default()))),
+        (None, Some(html)) => Content::Part(SinglePart::html(lines(&html))),
+        (text, None) => Content::Part(SinglePart::plain(lines(&text.unwrap_or_default()))),
     }
 }
 
 /// The text with plain line breaks, of which lettre makes those of mails. It would pass on a carriage return that
-/// stands alone, and some servers take that for the end of a line.
+/// stands alone, which some servers take for the end of a line, and a NUL, which no mail may have.
 fn lines(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::handle::Kind;
-    use crate::handlers::webhook::sample;
-
-    fn letter(options: &Options) -> Letter {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("mail.txt"), "{{ data.text }}").unwrap();
-        Letter::new(options, folder.path()).unwrap()
-    }
-
-    fn options() -> Options {
-        Options {
-            from: "Shop <shop@example.org>".into(),
-            to: vec!["{{ data.name }} <{{ data.email }}>".into()],
-            subject: "{{ data.subject }}".into(),
-            text: Some("mail.txt".into()),
-            ..Options::default()
-        }
-    }
-
-    /// A change of one member of data that is fine.
-    fn write(member: &str, value: Value) -> Result<String, HandlerError> {
-        let mut data = json!({ "name": "Ada", "email": "ada@example.net", "subject": "Hello", "text": "x" });
-        data[member] = value;
-        let delivery = sample::delivery(Payload::json(data.to_string()));
-        let message = letter(&options()).write(&delivery, sample::NOW).map_err(Unwritten::verdict)?;
-        Ok(String::from_utf8(message.formatted()).unwrap())
-    }
-
-    #[test]
-    fn a_letter_has_its_headers() {
-        insta::assert_snapshot!(write("text", "Grüße\n.".into()).unwrap().replace("\r\n", "\n"), @r#"
-        From: Shop <shop@example.org>
-        Subject: Hello
-        Message-ID: <019b8d3c-0000-7000-8000-000000000001@example.org>
-        Date: Mon, 05 Jan 2026 08:02:20 +0000
-        Auto-Submitted: auto-generated
-        Evenkeel-Attempt: 3
-        To: Ada <ada@example.net>
-        MIME-Version: 1.0
-        Content-Type: text/plain; charset=utf-8
-        Content-Transfer-Encoding: base64
-
-        R3LDvMOfZQ0KLg==
-        "#);
-    }
-
-    #[test]
-    fn a_header_cannot_be_injected() {
-        for (member, value) in [
-            ("subject", "Hello\r\nBcc: eve@example.net".into()),
-            ("subject", "Hello\nX-Evil: 1".into()),
-            ("name", "Ada\r\nBcc: eve@example.net".into()),
-            ("email", "ada@example.net>\r\nRCPT TO:<eve@example.net".into()),
-            ("attachments", json!([{ "filename": "a\r\nX-Evil: 1", "content": "x" }])),
-        ] {
-            let error = write(member, value).unwrap_err();
-            assert_eq!(error.kind(), Kind::Invalid, "{member}: {error}");
-            assert!(error.to_string().contains("line break"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_value_makes_the_event_invalid_and_says_where() {
-        for (member, value, expected) in [
-            ("email", json!("nobody"), "`to[0]` is no mail address: Missing domain or user"),
-            ("email", json!("a@b.example, c@d.example"), "`to[0]` is no mail address: Invalid email user"),
-            ("attachments", json!(1), "`data.attachments` is no list"),
-        ] {
-            let error = write(member, value).unwrap_err();
-            assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Invalid, expected));
-        }
-    }
-
-    #[test]
-    fn what_a_template_misses_is_a_dead_letter() {
-        let delivery = sample::delivery(Payload::json("{}"));
-        let error = letter(&options()).write(&delivery, sample::NOW).unwrap_err().verdict();
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (Kind::Permanent, "undefined value: `data.name` is undefined (in to[0]:1)")
-        );
-    }
-
-    #[test]
-    fn a_letter_to_nobody_is_invalid() {
-        let options = Options { to: vec!["{% if data.email %}{{ data.email }}{% endif %}".into()], ..options() };
-        let delivery = sample::delivery(Payload::json(r#"{"subject":"a","text":"b"}"#));
-        let error = letter(&options).write(&delivery, sample::NOW).unwrap_err().verdict();
-        assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Invalid, "the mail has no recipient"));
-    }
-
-    #[test]
-    fn a_carriage_return_that_stands_alone_becomes_a_line_break() {
-        let written = write("text", "a\r.\rb\r\nc".into()).unwrap();
-        assert!(written.ends_with("\r\n\r\na\r\n.\r\nb\r\nc\r\n"), "{written:?}");
-    }
-
-    #[test]
-    fn options_that_make_no_letter_are_refused() {
-        let refused = |options: Options| {
-            let error = anyhow::Error::from(Letter::new(&options, Path::new("/nowhere")).unwrap_err());
-            error.to_string()
-        };
-        assert_eq!(
-            refused(Options { from: "shop".into(), ..options() }),
-            "`from` is no mail address: Missing domain or user"
-        );
-        let reply_to = "`reply_to` holds a line break or another control character";
-        assert_eq!(refused(Options { reply_to: Some("a@b\n".into()), ..options() }), reply_to);
-        assert_eq!(refused(Options { text: None, ..options() }), "one of `text` and `html` is needed");
-        assert_eq!(refused(Options { to: vec![], ..options() }), "one of `to`, `cc` and `bcc` is needed");
-    }
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{fffd}")
 }

@@ -114,6 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_every_option_and_an_example_that_is_read() {
+        let page = include_str!("../../../docs/handlers.md");
+        let section = page.split("\n## ").find(|section| section.starts_with("email\n")).unwrap();
+        let (_, example) = section.split_once("```toml\n").unwrap();
+        let loaded = crate::Config::parse(example.split_once("```").unwrap().0, "docs/handlers.md").unwrap();
+        loaded.check(crate::handlers::KINDS).unwrap();
+        loaded.options::<Options>(&loaded.config.handler[0]).unwrap();
+
+        let unknown = toml::from_str::<Options>("none_of_them = 1").unwrap_err();
+        let (_, keys) = unknown.message().split_once("expected one of ").unwrap();
+        for key in keys.split(", ") {
+            let row = |line: &str| line.starts_with('|') && line.split('|').nth(1).unwrap().contains(key);
+            assert!(section.lines().any(row), "{key}");
+        }
+    }
+
+    #[test]
     fn debug_output_does_not_hold_the_password() {
         let options = Options { password: Some("hunter2".into()), ..Options::default() };
         assert!(!format!("{options:?}").contains("hunter2"));

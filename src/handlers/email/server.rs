@@ -21,6 +21,9 @@ use super::{Options, Tls};
 /// How long a connection may take to come up. The attempt's deadline bounds everything else.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a certificate begins. lettre would take a file without any for one that trusts nobody more.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// How long a server may take to say goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 
@@ -28,10 +31,10 @@ const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A host that is none.
-    #[error("`host` is empty")]
+    #[error("`host` must be the name or the address of a host, without a scheme and a port")]
     Host,
     /// What would not stay in its command.
-    #[error("`hello_name` must be a name of a host")]
+    #[error("`hello_name` must be the name of a host")]
     HelloName,
     /// Half of the credentials.
     #[error("`username` and `password` belong together")]
@@ -88,7 +91,7 @@ impl Server {
     /// The first thing that is wrong.
     pub fn new(options: &Options, base_dir: &Path) -> Result<Self, Error> {
         let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
+        if !is_name(&host) && host.parse::<IpAddr>().is_err() {
             return Err(Error::Host);
         }
         let credentials = match (&options.username, &options.password) {
@@ -102,7 +105,11 @@ impl Server {
             Tls::Tls => Security::Tls(trust(options, &host, base_dir)?),
             Tls::None => Security::None,
         };
-        let hello = options.hello_name.as_deref().map_or_else(|| Ok(ClientId::default()), hello)?;
+        let hello = match &options.hello_name {
+            None => ClientId::default(),
+            Some(name) if is_name(name) => ClientId::Domain(name.clone()),
+            Some(_) => return Err(Error::HelloName),
+        };
         Ok(Self { host, port: options.port.unwrap_or(options.tls.port()), security, hello, credentials })
     }
 
@@ -185,7 +192,7 @@ fn trust(options: &Options, host: &str, base_dir: &Path) -> Result<TlsParameters
     if let Some(file) = &options.ca_file {
         let path = base_dir.join(file);
         let pem = fs::read(&path).map_err(|source| Error::CaFile { path: path.clone(), source })?;
-        if !pem.windows(10).any(|window| window == b"-----BEGIN") {
+        if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
             return Err(Error::NoCertificate(path));
         }
         parameters = parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(Error::Tls)?);
@@ -198,9 +205,8 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn hello(name: &str) -> Result<ClientId, Error> {
-    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
-    if name.is_empty() || !plain(name) { Err(Error::HelloName) } else { Ok(ClientId::Domain(name.to_owned())) }
+fn is_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 #[cfg(test)]
@@ -233,7 +239,7 @@ mod tests {
     fn what_is_wrong_is_told_without_the_password() {
         let file = |name: &str| Some(name.into());
         let wrong = [
-            server(|options| options.host = String::new()),
+            server(|options| options.host = "smtp://mail.example.org".into()),
             server(|options| options.password = Some("hunter2".into())),
             server(|options| {
                 login(options);
@@ -245,10 +251,10 @@ mod tests {
         ];
         let wrong = wrong.map(|made| made.unwrap_err().replace(env!("CARGO_MANIFEST_DIR"), "HERE"));
         insta::assert_snapshot!(wrong.join("\n"), @r#"
-        `host` is empty
+        `host` must be the name or the address of a host, without a scheme and a port
         `username` and `password` belong together
         `tls = "none"` would send the password in the clear to mail.example.org; only a loopback address is near enough
-        `hello_name` must be a name of a host
+        `hello_name` must be the name of a host
         the CA file /nowhere/ca.pem cannot be read: No such file or directory (os error 2)
         the CA file HERE/Cargo.toml holds no certificate
         "#);
