@@ -27,6 +27,7 @@ pub const KINDS: &[&str] = &["chemical_status", "email", "log", "report", "webho
 /// What each of them can be told, for the schema of the configuration and its reference.
 pub const OPTIONS: &[Kind] = &[
     Kind::of::<chemical_status::Options>("chemical_status"),
+    Kind::of::<email::Options>("email"),
     Kind::of::<log::Options>("log"),
     Kind::of::<report::Options>("report"),
     Kind::of::<webhook::Options>("webhook"),

@@ -3,50 +3,51 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// How a mail is made of an event, and which server takes it.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+/// Sends a mail for each event, from templates and over SMTP.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// The mail server: a name, which its certificate has to bear, or an address.
     pub host: String,
-    /// Its port; by [`tls`](Self::tls) unless told.
+    /// Its port; 587, 465 or 25 by `tls` if absent.
     pub port: Option<u16>,
-    /// How the connection is encrypted; `starttls` unless told.
+    /// How the connection is encrypted.
     #[serde(default)]
     pub tls: Tls,
     /// A PEM file of certificates to trust beside the system's, relative to the configuration file.
     pub ca_file: Option<PathBuf>,
-    /// Who logs in; nobody unless told.
+    /// Who logs in; nobody if absent.
     pub username: Option<String>,
     /// With which password.
     pub password: Option<String>,
-    /// What this machine calls itself in `EHLO`; `[127.0.0.1]` unless told.
+    /// What this machine calls itself in `EHLO`; `[127.0.0.1]` if absent.
     pub hello_name: Option<String>,
     /// Whom the mail is from, such as `Shop <shop@example.org>`.
     pub from: String,
     /// Where answers go.
     pub reply_to: Option<String>,
-    /// Whom it is to; every entry is a template that gives one address, or nothing.
+    /// Whom the mail is to; every entry is a template that gives one address, or nothing.
     #[serde(default)]
     pub to: Vec<String>,
-    /// Who gets a copy, likewise.
+    /// Who gets a copy; entries as in `to`.
     #[serde(default)]
     pub cc: Vec<String>,
-    /// Who gets a copy that the others are not told of, likewise.
+    /// Who gets a copy that the others are not told of; entries as in `to`.
     #[serde(default)]
     pub bcc: Vec<String>,
     /// The template of the subject.
     pub subject: String,
     /// The file of the plain text's template, relative to the configuration file.
     pub text: Option<PathBuf>,
-    /// The file of the HTML's template, likewise.
+    /// The file of the HTML's template, relative to the configuration file. One of `text` and `html` is needed.
     pub html: Option<PathBuf>,
 }
 
 /// How a connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// It begins in the clear and must be encrypted before anything is said.
