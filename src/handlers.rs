@@ -5,6 +5,8 @@
 
 pub mod chemical_status;
 pub mod demo;
+pub mod email;
+mod excerpt;
 pub mod log;
 pub mod report;
 pub mod webhook;
@@ -14,16 +16,18 @@ use crate::config::{self, Kind, Loaded};
 use crate::handle::{self, Bind, Emitter, Registration};
 use crate::persist::Persist;
 use chemical_status::ChemicalStatus;
+use email::{Email, Mailer};
 use log::Log;
 use report::Report;
 use webhook::{Target, Webhook};
 
 /// The kinds that the configuration may name.
-pub const KINDS: &[&str] = &["chemical_status", "log", "report", "webhook"];
+pub const KINDS: &[&str] = &["chemical_status", "email", "log", "report", "webhook"];
 
 /// What each of them can be told, for the schema of the configuration and its reference.
 pub const OPTIONS: &[Kind] = &[
     Kind::of::<chemical_status::Options>("chemical_status"),
+    Kind::of::<email::Options>("email"),
     Kind::of::<log::Options>("log"),
     Kind::of::<report::Options>("report"),
     Kind::of::<webhook::Options>("webhook"),
@@ -35,6 +39,14 @@ pub enum Error {
     /// Its options.
     #[error(transparent)]
     Options(#[from] config::Error),
+    /// A mail's template or server.
+    #[error("handler `{name}`: {source}")]
+    Email {
+        /// Which handler.
+        name: String,
+        /// Why.
+        source: email::Error,
+    },
     /// A report's options.
     #[error("handler `{name}`: {source}")]
     Report {
@@ -108,6 +120,12 @@ fn configured(loaded: &Loaded, handler: &handle::Config) -> Result<Configured, E
         "chemical_status" => {
             let options: chemical_status::Options = loaded.options(handler)?;
             Box::new(move |means| ChemicalStatus::registration(bind, options, means))
+        }
+        "email" => {
+            let options: email::Options = loaded.options(handler)?;
+            let mailer = Mailer::new(&options, &loaded.base_dir)
+                .map_err(|source| Error::Email { name: handler.name.clone(), source })?;
+            Box::new(move |means| Email::registration(bind, mailer, means))
         }
         "log" => {
             let options: log::Options = loaded.options(handler)?;

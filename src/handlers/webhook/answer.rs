@@ -11,6 +11,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::handle::HandlerError;
+use crate::handlers::excerpt::printable;
 
 /// As much of a refusal's body as the attempt keeps.
 const EXCERPT_BYTES: usize = 500;
@@ -106,12 +107,6 @@ async fn excerpt(wait: Duration, mut response: Response) -> String {
     printable(&bytes)
 }
 
-/// Control characters become spaces: a NUL cannot be kept in PostgreSQL, and a line break could forge a line in a log.
-fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).replace(char::is_control, " ");
-    text.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,10 +173,5 @@ mod tests {
         let refused = Answer { status: StatusCode::NOT_FOUND, retry_after: None, excerpt: "no such hook".into() };
         assert_eq!(refused.verdict(NOW).unwrap_err().to_string(), "answered 404 Not Found: no such hook");
         assert_eq!(verdict(500, None).unwrap_err().to_string(), "answered 500 Internal Server Error");
-    }
-
-    #[test]
-    fn control_characters_and_broken_text_are_made_harmless() {
-        assert_eq!(printable(b"\r\n a\0b\xff \n"), "a b\u{fffd}");
     }
 }
