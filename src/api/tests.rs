@@ -5,6 +5,7 @@ mod operating;
 mod overview;
 mod reading;
 mod refusing;
+mod schemas;
 mod serving;
 mod submitting;
 
