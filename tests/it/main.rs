@@ -23,6 +23,7 @@ mod receiver;
 mod recovery;
 mod reports;
 mod scenario_a;
+mod sdk;
 mod send;
 mod target;
 mod tools;
