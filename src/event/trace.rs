@@ -129,6 +129,8 @@ const fn is_lower_hex(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::event::Payload;
 
@@ -225,5 +227,19 @@ mod tests {
         assert_eq!(TraceContext::of_event(&extensions("00\r\nx: y".into())), None);
         let context = TraceContext::of_event(&extensions(GOOD.into())).unwrap();
         assert_eq!(context.headers().collect::<Vec<_>>(), [("traceparent", GOOD)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_handed_on_can_be_read_again(
+            version in "[0-9a-f]{2}|00",
+            rest in "-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,4})?|.{0,60}",
+            state in "([a-z0-9@/_*-]{0,4}=[ -~]{0,4}[ ,]{0,2}){0,40}|.{0,20}",
+        ) {
+            if let Some(context) = of(&[&format!("{version}{rest}")], &[&state]) {
+                let again = of(&[&context.parent], &context.state.iter().map(String::as_str).collect::<Vec<_>>());
+                prop_assert_eq!(Some(context), again);
+            }
+        }
     }
 }

@@ -127,6 +127,8 @@ impl Intake {
             return Err(SubmitError::Draining);
         }
         let started = tokio::time::Instant::now();
+        // Here and not in the actor: large data takes its time, which is its sender's and nobody else's.
+        let events = events.into_iter().map(|event| check(&self.schemas, event)).collect();
         let (interest, wanted) = Interest::new();
         let mut answer = std::pin::pin!(self.actor.send(TakeIn { events, wanted }));
         let answer = match tokio::time::timeout(PATIENCE, &mut answer).await {
@@ -166,9 +168,21 @@ impl Intake {
     }
 }
 
+/// An event with good attributes, and what is wrong with its data.
+type Checked = Result<(NewEvent, Option<Breach>), Rejected>;
+
+fn check(schemas: &Schemas, event: NewEvent) -> Checked {
+    let violations = event.violations();
+    if !violations.is_empty() {
+        return Err(Rejected::Invalid(violations));
+    }
+    let breach = schemas.check(&event.event_type, &event.payload).err();
+    Ok((event, breach))
+}
+
 /// Events to be accepted, while somebody wants it.
 struct TakeIn {
-    events: Vec<NewEvent>,
+    events: Vec<Checked>,
     wanted: Wanted,
 }
 
@@ -195,7 +209,7 @@ impl Handler<TakeIn> for Taker {
     type Result = ResponseFuture<Result<Results, SubmitError>>;
 
     fn handle(&mut self, TakeIn { events, wanted }: TakeIn, _: &mut Self::Context) -> Self::Result {
-        Box::pin(take_in(self.pool.clone(), self.schemas.clone(), events, wanted))
+        Box::pin(take_in(self.pool.clone(), events, wanted))
     }
 }
 
@@ -203,12 +217,12 @@ impl Handler<Emit> for Taker {
     type Result = ResponseFuture<Result<(), EmitError>>;
 
     fn handle(&mut self, Emit(event): Emit, _: &mut Self::Context) -> Self::Result {
-        let (pool, schemas) = (self.pool.clone(), self.schemas.clone());
+        let (pool, event) = (self.pool.clone(), check(&self.schemas, event));
         Box::pin(async move {
             // The handler's own timeout bounds the wait; what it does not hear is a duplicate the next time.
             let (_interest, wanted) = Interest::new();
             let refused = |error: &dyn std::fmt::Display| EmitError::Refused(error.to_string());
-            let results = take_in(pool, schemas, vec![event], wanted).await.map_err(|error| refused(&error))?;
+            let results = take_in(pool, vec![event], wanted).await.map_err(|error| refused(&error))?;
             results.into_iter().try_for_each(|result| result.map(drop).map_err(|error| refused(&error)))
         })
     }
@@ -226,18 +240,18 @@ struct Entering {
     created_at: Timestamp,
 }
 
-async fn take_in(pool: Pool, schemas: Schemas, events: Vec<NewEvent>, wanted: Wanted) -> Result<Results, SubmitError> {
+async fn take_in(pool: Pool, events: Vec<Checked>, wanted: Wanted) -> Result<Results, SubmitError> {
     let mut results: Vec<Option<Result<Accepted, Rejected>>> = Vec::with_capacity(events.len());
     let (mut records, mut entering) = (Vec::new(), Vec::new());
     for event in events {
-        let violations = event.violations();
-        if violations.is_empty() {
-            let (record, event) = prepare(&pool, &schemas, event);
-            records.push(record);
-            entering.push(event);
-            results.push(None);
-        } else {
-            results.push(Some(Err(Rejected::Invalid(violations))));
+        match event {
+            Ok((event, breach)) => {
+                let (record, event) = prepare(&pool, event, breach);
+                records.push(record);
+                entering.push(event);
+                results.push(None);
+            }
+            Err(rejected) => results.push(Some(Err(rejected))),
         }
     }
     let taken = if records.is_empty() { Ok(Vec::new()) } else { pool.persist.accept(records, wanted).await };
@@ -258,7 +272,7 @@ async fn take_in(pool: Pool, schemas: Schemas, events: Vec<NewEvent>, wanted: Wa
     Ok(results.into_iter().filter_map(|result| result.or_else(|| answers.next())).collect())
 }
 
-fn prepare(pool: &Pool, schemas: &Schemas, event: NewEvent) -> (NewRecord, Entering) {
+fn prepare(pool: &Pool, event: NewEvent, breach: Option<Breach>) -> (NewRecord, Entering) {
     let id = pool.clock.new_id();
     let created_at = pool.clock.now();
     let deliver_at = event.deliver_at.map(Timestamp::from);
@@ -272,7 +286,6 @@ fn prepare(pool: &Pool, schemas: &Schemas, event: NewEvent) -> (NewRecord, Enter
         data: event.payload,
     });
     let lane = pool.resolve(&event.event_type).and_then(|name| pool.lane(name));
-    let breach = schemas.check(&event.event_type, &event.data).err();
     let (entry, entrance) = match &breach {
         Some(breach) => (Entry::Invalid(breach.to_string()), Entrance::nowhere()),
         None => pool.admit(lane.as_ref(), deliver_at),
