@@ -80,7 +80,7 @@ mod tests {
 
     fn keys(table: &Table) -> Vec<String> {
         let mut keys = Vec::new();
-        for (name, section) in table.iter().filter(|(_, section)| section.is_table()) {
+        for (name, section) in table {
             keys.extend(section.as_table().into_iter().flat_map(Table::keys).map(|key| format!("{name}.{key}")));
         }
         keys.sort();

@@ -37,11 +37,9 @@ impl TraceContext {
         let mut parents = parents.into_iter();
         // A second one could be anybody's: none of them counts.
         let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
-        let texts: Result<Vec<&str>, _> = states.into_iter().map(std::str::from_utf8).collect();
-        Some(Self {
-            parent: parse_parent(std::str::from_utf8(parent).ok()?)?,
-            state: parse_state(&texts.ok()?.join(",")),
-        })
+        let parent = parse_parent(std::str::from_utf8(parent).ok()?)?;
+        let states: Result<Vec<&str>, _> = states.into_iter().map(std::str::from_utf8).collect();
+        Some(Self { parent, state: states.ok().and_then(|states| parse_state(&states.join(","))) })
     }
 
     /// The place that an event names itself.
@@ -199,6 +197,8 @@ mod tests {
         for wrong in ["", " , ,", "a", "=1", "a=", "A=1", "-a=1", "a=1,b", "a=1=2", "a=é", "a=\u{1}", &many] {
             assert_eq!(of(&[GOOD], &[wrong]), Some(context(GOOD, None)), "{wrong}");
         }
+        let no_text = TraceContext::of_headers([GOOD.as_bytes()], [&b"a=\xff"[..]]);
+        assert_eq!(no_text, Some(context(GOOD, None)));
     }
 
     #[test]
