@@ -154,7 +154,9 @@ async fn an_application_hears_of_a_broken_schema_when_it_submits() {
         count.next();
         async { Ok(()) }
     };
-    let engine = place.engine().config(config).handler_fn("order.*", handler).start().await.unwrap();
+    let builder = place.engine().config(config).handler_fn("order.*", handler);
+    let emitter = builder.emitter();
+    let engine = builder.start().await.unwrap();
     let order = |total: i64| NewEvent::new("order.paid", &json!({ "total": total })).unwrap().id("1");
     let refused = engine.submit(order(-1)).await.unwrap_err();
     assert_eq!(
@@ -164,6 +166,10 @@ async fn an_application_hears_of_a_broken_schema_when_it_submits() {
     let SubmitError::Rejected(Rejected::Schema { record, breach }) = refused else { panic!("{refused:?}") };
     assert_eq!((breach.violations.len(), breach.more), (1, 0));
     assert_eq!(engine.reads().record(record).await.unwrap().unwrap().status, Status::Invalid);
+
+    // What a handler sends is checked as well.
+    let refused = emitter.emit(order(-1)).await.unwrap_err().to_string();
+    assert!(refused.contains("breaks the schema of `order.paid`"), "{refused}");
 
     let results = engine.submit_all(vec![order(-1), order(1), order(-2)]).await.unwrap();
     assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, false]);
