@@ -87,7 +87,10 @@ async fn insist(node: &Node, id: String) -> Insisted {
         let (status, retry_after) = (answer.status(), answer.headers().get("retry-after").cloned());
         let said: serde_json::Value = answer.json().await.unwrap();
         if status == StatusCode::ACCEPTED {
-            assert!(said["duplicate"] == false || insisted.unknown > 0, "nothing was taken of what was refused: {said}");
+            assert!(
+                said["duplicate"] == false || insisted.unknown > 0,
+                "nothing was taken of what was refused: {said}"
+            );
             said["id"].as_str().unwrap().clone_into(&mut insisted.record);
             return insisted;
         }
