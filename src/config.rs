@@ -51,7 +51,7 @@ pub struct Config {
     pub retry: retry::RetryPolicy,
     /// The built-in handlers and what they are bound to.
     pub handler: Vec<handle::Config>,
-    /// The schemas of event types.
+    /// What the data of events has to look like: one `[[schema]]` for each type that has one.
     pub schema: Vec<ingest::SchemaConfig>,
     /// The logs.
     pub telemetry: telemetry::Config,

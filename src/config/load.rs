@@ -9,7 +9,6 @@ use toml::{Table, Value};
 
 use super::decode::{decode, options};
 use super::environment::{Variable, overlay};
-use super::key_path::KeyPath;
 use super::places::{Places, no_toml};
 use super::schema::Schema;
 use super::{Config, Error, KeyPath, Place, Problem, Problems};
