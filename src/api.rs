@@ -21,6 +21,7 @@ mod pages;
 mod path;
 mod problem;
 mod query;
+mod schemas;
 mod stats;
 mod submission;
 
@@ -108,6 +109,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]))
         .service(at("/api/v1/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]))
         .service(at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]))
+        .service(at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]))
         .service(at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]))
         .service(at("/api/v1/stats", "GET, HEAD", [get(stats::stats)]))
         .service(at("/metrics", "GET, HEAD", [get(metrics::text)]))

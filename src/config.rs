@@ -51,6 +51,8 @@ pub struct Config {
     pub retry: retry::RetryPolicy,
     /// The built-in handlers and what they are bound to.
     pub handler: Vec<handle::Config>,
+    /// What the data of events has to look like: one `[[schema]]` for each type that has one.
+    pub schema: Vec<ingest::SchemaConfig>,
     /// The logs.
     pub telemetry: telemetry::Config,
 }
@@ -78,8 +80,8 @@ mod tests {
 
     fn keys(table: &Table) -> Vec<String> {
         let mut keys = Vec::new();
-        for (name, section) in table.iter().filter(|(name, _)| *name != "handler") {
-            keys.extend(section.as_table().unwrap().keys().map(|key| format!("{name}.{key}")));
+        for (name, section) in table {
+            keys.extend(section.as_table().into_iter().flat_map(Table::keys).map(|key| format!("{name}.{key}")));
         }
         keys.sort();
         keys
@@ -112,9 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_of_the_shipped_file_shows_every_key() {
+        let (_, handlers) = uncommented();
+        let config = Config::parse(&handlers, "config.toml").unwrap().config;
+        let expected = ingest::SchemaConfig { event_type: "order.paid".into(), file: "schemas/order-paid.json".into() };
+        assert_eq!(config.schema, [expected]);
+    }
+
+    #[test]
     fn the_effective_configuration_reads_back() {
-        let config =
-            Config::parse("[[handler]]\nname = 'a'\nkind = 'log'\ntypes = ['a.*']\ntimeout = '3s'", "a").unwrap();
+        let text = "[[handler]]\nname = 'a'\nkind = 'log'\ntypes = ['a.*']\ntimeout = '3s'\n\
+                    [[schema]]\ntype = 'a.b'\nfile = 'a/b.json'";
+        let config = Config::parse(text, "a").unwrap();
         let text = toml::to_string(&config.config).unwrap();
         assert_eq!(Config::parse(&text, "b").unwrap().config, config.config, "{text}");
     }

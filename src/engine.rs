@@ -15,7 +15,7 @@ use crate::dead_letter::{self, Operator};
 use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
 use crate::handlers::{Configured, Means};
-use crate::ingest::{Accepted, Intake, Rejected, SubmitError};
+use crate::ingest::{Accepted, Intake, Rejected, SchemaError, Schemas, SubmitError};
 use crate::persist::{self, OpenError, Reads, Record};
 use crate::process::{self, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
@@ -36,6 +36,9 @@ pub enum Error {
     /// A built-in handler's options.
     #[error(transparent)]
     Handler(#[from] crate::handlers::Error),
+    /// A schema's file.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The ledger could not be read or written at the start or the end.
     #[error("the ledger does not answer: {0}")]
     Ledger(#[from] sea_orm::DbErr),
@@ -154,8 +157,9 @@ impl Builder {
     /// [`Error`], which says what to do.
     pub async fn start(mut self) -> Result<Engine, Error> {
         self.loaded.check(crate::handlers::KINDS)?;
-        // Before anything is opened: what is wrong with a handler is found out first.
+        // Before anything is opened: what is wrong with a handler or a schema is found out first.
         let configured = Configured::all(&self.loaded)?;
+        let schemas = Schemas::load(&self.loaded.config.schema, &self.loaded.base_dir)?;
         let config = self.loaded.config;
         let metrics = Metrics::new()?;
         let node = self.clock.new_id();
@@ -174,7 +178,7 @@ impl Builder {
         })?;
         prepare(&pool).await?;
         let path = Arbiter::new().handle();
-        let intake = start_path(&pool, &path, &emitter);
+        let intake = start_path(&pool, schemas, &path, &emitter);
         Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(Some(ledger.lock)) })))
     }
 
@@ -209,8 +213,8 @@ fn node_name() -> String {
 }
 
 /// Starts the actors of the path on a thread of their own.
-fn start_path(pool: &Pool, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
-    let intake = Intake::start(pool.clone(), path);
+fn start_path(pool: &Pool, schemas: Schemas, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
+    let intake = Intake::start(pool.clone(), schemas, path);
     // Before the first handler runs.
     emitter.emit_to(intake.for_handlers());
     let processors = Actor::start_in_arbiter(path, {

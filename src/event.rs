@@ -13,8 +13,10 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use sha2::{Digest, Sha256};
 
 mod structured;
+mod trace;
 
 pub use structured::to_structured;
+pub use trace::TraceContext;
 
 /// Attributes beside the ones that CloudEvents names, `dataschema` among them, by name.
 pub type Extensions = BTreeMap<String, serde_json::Value>;

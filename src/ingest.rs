@@ -5,6 +5,8 @@
 mod config;
 pub mod decode;
 mod intake;
+mod schema;
 
 pub use config::Config;
 pub use intake::{Accepted, Intake, Rejected, SubmitError};
+pub use schema::{Breach, Config as SchemaConfig, Schema, SchemaError, Schemas, Unusable};

@@ -131,7 +131,7 @@ impl Pool {
 
     /// Decides how a new event of this lane enters the ledger.
     pub(crate) fn admit(&self, lane: Option<&Arc<Lane>>, deliver_at: Option<Timestamp>) -> (Entry, Entrance) {
-        let Some(lane) = lane else { return (Entry::NoHandler, Entrance(Place::Nothing)) };
+        let Some(lane) = lane else { return (Entry::NoHandler, Entrance::nowhere()) };
         if let Some(at) = deliver_at.filter(|at| *at > self.clock.now()) {
             return (Entry::Scheduled(at), Entrance(Place::Later(Arc::clone(lane), at)));
         }
@@ -268,6 +268,13 @@ const CUT: Duration = Duration::from_secs(5);
 
 /// What is kept for an event while it is being accepted. Dropped, it gives back what it holds.
 pub(crate) struct Entrance(Place);
+
+impl Entrance {
+    /// For an event that goes nowhere from the ledger.
+    pub(crate) const fn nowhere() -> Self {
+        Self(Place::Nothing)
+    }
+}
 
 enum Place {
     Claimed(Hold),

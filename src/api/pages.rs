@@ -12,6 +12,7 @@ const INDEX: &str = "<p>An actor-based event processing engine.</p><table>\
 <tr><td>GET<td><a href=/api/v1/dead-letters>/api/v1/dead-letters</a><td>what was given up\
 <tr><td>GET<td><a href=/api/v1/chemicals>/api/v1/chemicals</a><td>chemicals and where they stand\
 <tr><td>GET<td><a href=/api/v1/handlers>/api/v1/handlers</a><td>handlers and how they fare\
+<tr><td>GET<td><a href=/api/v1/schemas>/api/v1/schemas</a><td>what data is checked against\
 <tr><td>GET<td><a href=/api/v1/actors>/api/v1/actors</a><td>the tree of actors\
 <tr><td>GET<td><a href=/api/v1/stats>/api/v1/stats</a><td>counts\
 <tr><td>GET<td><a href=/metrics>/metrics</a><td>metrics for Prometheus\

@@ -1,6 +1,6 @@
 //! Taking events in: one, or a batch in one commit. 202 is said only after they are in the ledger.
 
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::problem::{Code, Problem};
 use super::{Answer, State, body};
-use crate::event::NewEvent;
+use crate::event::{NewEvent, TraceContext};
 use crate::ingest::decode::{DecodeError, Limits, Submission, decode};
 use crate::ingest::{Accepted, SubmitError};
 
@@ -20,9 +20,21 @@ pub(super) async fn submit(state: Data<State>, request: HttpRequest, body: Body)
     let body = body::read(&request, body, state.config.body_limit).await?;
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    match decode(content_type.as_deref(), headers, body, Limits { batch: state.config.batch_limit })? {
+    let mut submission = decode(content_type.as_deref(), headers, body, Limits { batch: state.config.batch_limit })?;
+    join_trace(&request, &mut submission);
+    match submission {
         Submission::One(event) => one(&state, event).await,
         Submission::Batch(members) => batch(&state, members).await,
+    }
+}
+
+/// Events that name no trace belong to the trace of their request, if that names one.
+fn join_trace(request: &HttpRequest, submission: &mut Submission) {
+    let values = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+    let Some(trace) = TraceContext::of_headers(values("traceparent"), values("tracestate")) else { return };
+    match submission {
+        Submission::One(event) => trace.join(event),
+        Submission::Batch(members) => members.iter_mut().flatten().for_each(|event| trace.join(event)),
     }
 }
 

@@ -5,8 +5,11 @@ mod operating;
 mod overview;
 mod reading;
 mod refusing;
+mod schemas;
 mod serving;
 mod submitting;
+mod trace;
+mod wire;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{CheckArgs, DevArgs, Exit, MigrateArgs, Screen, ServeArgs};
 use crate::handlers::{self, demo};
-use crate::{Config, Engine, engine, persist, telemetry};
+use crate::{Config, Engine, engine, ingest, persist, telemetry};
 
 pub(super) fn dev(args: &DevArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let mut config = Config::default();
@@ -62,9 +62,11 @@ pub(super) fn check(args: &CheckArgs, screen: &mut Screen<'_>) -> anyhow::Result
     let loaded = Config::load(args.config.file().as_deref())?;
     loaded.check(handlers::KINDS)?;
     handlers::Configured::all(&loaded)?;
+    ingest::Schemas::load(&loaded.config.schema, &loaded.base_dir)?;
     persist::sqlite_path(&loaded.config.database.url)?;
     let source = loaded.source.as_deref().unwrap_or("the embedded defaults");
-    screen.line(format!("{source}: good, with {} handlers", loaded.config.handler.len()))?;
+    let (handlers, schemas) = (loaded.config.handler.len(), loaded.config.schema.len());
+    screen.line(format!("{source}: good, with {handlers} handlers and {schemas} schemas"))?;
     Ok(Exit::Done)
 }
 

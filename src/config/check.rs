@@ -1,6 +1,7 @@
 //! What a configuration may not say although it can be read. Pure: nothing is opened or looked up to find out.
 
 mod handlers;
+mod schemas;
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -28,6 +29,7 @@ impl Config {
         check_database(&self.database.url, &mut found);
         check_log_level(&self.telemetry.log_level, &mut found);
         handlers::check(self, kinds, &mut found);
+        schemas::check(self, &mut found);
         if found.is_empty() { Ok(()) } else { Err(Problems(found).into()) }
     }
 

@@ -68,7 +68,7 @@ impl Loaded {
     pub fn effective(&self, kinds: &[Kind]) -> Result<Effective, toml::ser::Error> {
         let text = toml::to_string(&completed(&self.config, kinds))?;
         let mut document: DocumentMut = text.parse().map_err(toml::ser::Error::custom)?;
-        // No handlers are said by saying nothing.
+        // No handlers and no schemas are said by saying nothing.
         document.retain(|_, item| !item.as_array().is_some_and(toml_edit::Array::is_empty));
         let mut origins = BTreeMap::new();
         self.annotate(&KeyPath::default(), document.as_table_mut(), &mut origins);
@@ -265,7 +265,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 9);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 10);
     }
 
     #[test]
@@ -283,15 +283,23 @@ secret = 'whsec_hidden'
     }
 
     #[test]
+    fn schemas_are_shown_by_their_number() {
+        let loaded = Config::parse("[[schema]]\ntype = 'a'\nfile = 'a.json'\n", "config.toml").unwrap();
+        let shown = loaded.effective(OPTIONS).unwrap().to_json();
+        assert_eq!(shown["config"]["schema"], serde_json::json!([{ "type": "a", "file": "a.json" }]));
+        assert_eq!(shown["origins"]["schema[0].file"], "config.toml:3:1");
+    }
+
+    #[test]
     fn the_defaults_are_shown_without_a_file() {
         let shown = Config::parse("", "").unwrap().effective(OPTIONS).unwrap().to_json();
         assert!(shown["origins"].as_object().unwrap().values().all(|origin| origin == "default"));
-        assert_eq!(shown["config"], serde_json::to_value(without_handlers(&Config::default())).unwrap());
+        assert_eq!(shown["config"], serde_json::to_value(without_lists(&Config::default())).unwrap());
     }
 
-    fn without_handlers(config: &Config) -> toml::Table {
+    fn without_lists(config: &Config) -> toml::Table {
         let mut table = toml::Table::try_from(config).unwrap();
-        table.remove("handler");
+        table.retain(|_, section| section.is_table());
         table
     }
 }

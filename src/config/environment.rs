@@ -61,7 +61,7 @@ fn resolve(name: &str, schema: &Schema, handlers: &[String]) -> Result<KeyPath, 
             let start = KeyPath::new(&["handler"]).index(index);
             Ok(keys.iter().fold(start, |path, key| path.key(key)))
         }
-        [section, key] if *section != "handler" => {
+        [section, key] if !["handler", "schema"].contains(section) => {
             if schema.keys(section).next().is_none() {
                 return Err(unknown("section", closest(section, schema.sections()), &[key]));
             }
@@ -76,6 +76,10 @@ fn resolve(name: &str, schema: &Schema, handlers: &[String]) -> Result<KeyPath, 
         }
         ["handler", ..] => {
             let what = "a handler's key is set with EVENKEEL__HANDLER__<name>__<key>";
+            Err(Problem::new(KeyPath::default(), what))
+        }
+        ["schema", ..] => {
+            let what = "schemas are named in the file alone; a variable cannot tell which of them it is about";
             Err(Problem::new(KeyPath::default(), what))
         }
         _ => {

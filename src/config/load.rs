@@ -99,10 +99,12 @@ fn parse(text: &str, name: &str, variables: impl IntoIterator<Item = Variable>) 
     let out_of_range = |error| no_toml(text, name, &error, "the number is out of range");
     let mut table: Table = toml::from_str(text).map_err(|error| Problems(vec![out_of_range(error)]))?;
     let mut problems = overlay(&mut table, variables, &mut places, &schema);
-    let one_bracket = table.get("handler").is_some_and(Value::is_table);
+    let one_bracket = ["handler", "schema"].map(|list| (list, table.get(list).is_some_and(Value::is_table)));
     let config = decode(table, |key| schema.suggest(key)).map_err(|wrong| problems.extend(wrong)).unwrap_or_default();
-    for problem in problems.iter_mut().filter(|problem| one_bracket && problem.key.last_key() == Some("handler")) {
-        problem.suggestion = Some("[[handler]]".to_owned());
+    for (list, _) in one_bracket.into_iter().filter(|(_, is_table)| *is_table) {
+        for problem in problems.iter_mut().filter(|problem| problem.key == KeyPath::new(&[list])) {
+            problem.suggestion = Some(format!("[[{list}]]"));
+        }
     }
     if !problems.is_empty() {
         return Err(located(&places, problems));
@@ -173,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_is_a_list_too_and_its_keys_are_suggested() {
+        insta::assert_snapshot!(file_problems("[schema]\ntype = 'a'\n"), @"config.toml:1:2: schema: invalid type: map, expected a list; did you mean `[[schema]]`?");
+        insta::assert_snapshot!(file_problems("[[schema]]\ntype = 'a'\nfiles = 'a.json'\n"), @r#"
+        2 problems in the configuration:
+          config.toml:1:1: schema[0]: `file` is missing
+          config.toml:3:1: schema[0].files: unknown key; did you mean `file`?
+        "#);
+    }
+
+    #[test]
     fn the_environment_overrides_the_file() {
         let config = from_environment(
             "[pool]\nprocessors = 3\nqueue_capacity = 4\n",
@@ -220,17 +232,19 @@ mod tests {
             ("EVENKEEL__HANDLER__BILLING", "x"),
             ("EVENKEEL__KAFKA__BROKERS", "x"),
             ("EVENKEEL__POOL__PROCESSORS", "many"),
+            ("EVENKEEL__SCHEMA__TYPE", "x"),
             ("EVENKEEL__SERVER__BND", "x"),
             ("EVENKEEL__SERVER__PROCESSORS", "1"),
             ("EVENKEEL__SERVR__BIND", "x"),
             ("EVENKEEL__SERVER", "x"),
         ];
         insta::assert_snapshot!(from_environment(BILLING, &wrong).unwrap_err(), @r#"
-        8 problems in the configuration:
+        9 problems in the configuration:
           environment variable EVENKEEL__HANDLER__BILING__URL: handler.biling.url: unknown handler; did you mean `EVENKEEL__HANDLER__BILLING__URL`?
           environment variable EVENKEEL__HANDLER__BILLING: a handler's key is set with EVENKEEL__HANDLER__<name>__<key>
           environment variable EVENKEEL__KAFKA__BROKERS: kafka.brokers: unknown section
           environment variable EVENKEEL__POOL__PROCESSORS: pool.processors: invalid type: string "many", expected a whole number that is not negative
+          environment variable EVENKEEL__SCHEMA__TYPE: schemas are named in the file alone; a variable cannot tell which of them it is about
           environment variable EVENKEEL__SERVER: a key is set with EVENKEEL__<section>__<key>
           environment variable EVENKEEL__SERVER__BND: server.bnd: unknown key; did you mean `EVENKEEL__SERVER__BIND`?
           environment variable EVENKEEL__SERVER__PROCESSORS: server.processors: unknown key; did you mean `EVENKEEL__POOL__PROCESSORS`?

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::key_path::{KeyPath, Segment};
-use crate::handle;
+use crate::{handle, ingest};
 
 /// The sections and their keys, with the defaults.
 pub(super) struct Schema(Table);
@@ -51,6 +51,9 @@ impl Schema {
         match path.segments() {
             [_] => closest(key, self.sections()),
             [Segment::Key(section), _] => closest(key, self.keys(section)),
+            [Segment::Key(schema), Segment::Index(_), _] if schema == "schema" => {
+                closest(key, fields::<ingest::SchemaConfig>().iter().copied())
+            }
             // Only a handler has a table inside.
             [_, Segment::Index(_), Segment::Key(inner), _] => closest(key, self.keys(inner)),
             _ => None,
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn every_section_and_key_is_known() {
         let schema = Schema::new();
-        assert_eq!(schema.sections().count(), 9);
+        assert_eq!(schema.sections().count(), 10);
         assert!(schema.keys("retry").eq(["initial_delay", "jitter", "max_delay", "max_retries", "multiplier"]));
     }
 

@@ -18,7 +18,7 @@ impl Message for Emit {
     type Result = Result<(), EmitError>;
 }
 
-/// Why an event of a handler was not taken. All of them are worth a retry, with the same id.
+/// Why an event of a handler was not taken. It is worth a retry with the same id, unless the event itself is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
     /// There is no engine, or it has stopped.

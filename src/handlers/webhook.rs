@@ -1,7 +1,7 @@
 //! Posts events to a URL: the way to a handler in any language.
 //!
-//! A request is a structured CloudEvent with the headers of Standard Webhooks; the answer's status decides what
-//! follows. There is no timeout here but for connecting: the engine drops the future at the attempt's deadline, which
+//! A request is a structured CloudEvent with the headers of Standard Webhooks, and those of the event's trace; the
+//! answer's status decides what follows. There is no timeout here but for connecting: the engine drops the future at the attempt's deadline, which
 //! closes the connection.
 
 mod address;
@@ -27,7 +27,7 @@ use reqwest::{Client, RequestBuilder};
 
 use self::answer::Answer;
 use crate::clock::{Clock, Timestamp};
-use crate::event::{Payload, to_structured};
+use crate::event::{Payload, TraceContext, to_structured};
 use crate::handle::{Deliver, HandlerError};
 
 /// The handler of kind `webhook`.
@@ -102,6 +102,9 @@ fn request(client: &Client, target: &Target, delivery: &Deliver<Payload>, now: T
         .header("webhook-id", &id)
         .header("webhook-timestamp", timestamp)
         .header("evenkeel-attempt", attempt.number);
+    if let Some(trace) = TraceContext::of_event(&event.extensions) {
+        request = trace.headers().fold(request, |request, (name, value)| request.header(name, value));
+    }
     if let Some(secret) = &target.secret {
         request = request.header("webhook-signature", secret.sign(&id, timestamp, &body));
     }

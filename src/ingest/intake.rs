@@ -9,6 +9,7 @@ use actix::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::schema::{Breach, Schemas};
 use crate::alert;
 use crate::clock::Timestamp;
 use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, Violation, checksum};
@@ -56,6 +57,14 @@ pub enum Rejected {
         /// The source that used it.
         source_uri: String,
     },
+    /// Its data breaks the schema of its type; an INVALID record was kept.
+    #[error("{breach}")]
+    Schema {
+        /// The record that was kept of it. It holds no key, so that a corrected event may have the same id.
+        record: Uuid,
+        /// What is wrong.
+        breach: Breach,
+    },
 }
 
 /// Why nothing was accepted.
@@ -99,13 +108,14 @@ type Results = Vec<Result<Accepted, Rejected>>;
 pub struct Intake {
     actor: Addr<Taker>,
     pool: Pool,
+    schemas: Schemas,
 }
 
 impl Intake {
     /// Starts the actor on a thread that lives as long as the engine.
-    pub(crate) fn start(pool: Pool, thread: &ArbiterHandle) -> Self {
-        let taker = Taker { pool: pool.clone() };
-        Self { actor: Actor::start_in_arbiter(thread, |_| taker), pool }
+    pub(crate) fn start(pool: Pool, schemas: Schemas, thread: &ArbiterHandle) -> Self {
+        let taker = Taker { pool: pool.clone(), schemas: schemas.clone() };
+        Self { actor: Actor::start_in_arbiter(thread, |_| taker), pool, schemas }
     }
 
     /// Accepts events in one commit; each has its own result, in order.
@@ -117,6 +127,8 @@ impl Intake {
             return Err(SubmitError::Draining);
         }
         let started = tokio::time::Instant::now();
+        // Here and not in the actor: large data takes its time, which is its sender's and nobody else's.
+        let events = events.into_iter().map(|event| check(&self.schemas, event)).collect();
         let (interest, wanted) = Interest::new();
         let mut answer = std::pin::pin!(self.actor.send(TakeIn { events, wanted }));
         let answer = match tokio::time::timeout(PATIENCE, &mut answer).await {
@@ -146,14 +158,31 @@ impl Intake {
         self.actor.clone().recipient()
     }
 
+    /// What the data of new events is checked against.
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.schemas
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.actor.connected()
     }
 }
 
+/// An event with good attributes, and what is wrong with its data.
+type Checked = Result<(NewEvent, Option<Breach>), Rejected>;
+
+fn check(schemas: &Schemas, event: NewEvent) -> Checked {
+    let violations = event.violations();
+    if !violations.is_empty() {
+        return Err(Rejected::Invalid(violations));
+    }
+    let breach = schemas.check(&event.event_type, &event.payload).err();
+    Ok((event, breach))
+}
+
 /// Events to be accepted, while somebody wants it.
 struct TakeIn {
-    events: Vec<NewEvent>,
+    events: Vec<Checked>,
     wanted: Wanted,
 }
 
@@ -164,6 +193,7 @@ impl Message for TakeIn {
 /// The actor.
 struct Taker {
     pool: Pool,
+    schemas: Schemas,
 }
 
 impl Actor for Taker {
@@ -187,7 +217,7 @@ impl Handler<Emit> for Taker {
     type Result = ResponseFuture<Result<(), EmitError>>;
 
     fn handle(&mut self, Emit(event): Emit, _: &mut Self::Context) -> Self::Result {
-        let pool = self.pool.clone();
+        let (pool, event) = (self.pool.clone(), check(&self.schemas, event));
         Box::pin(async move {
             // The handler's own timeout bounds the wait; what it does not hear is a duplicate the next time.
             let (_interest, wanted) = Interest::new();
@@ -203,23 +233,25 @@ struct Entering {
     id: Uuid,
     event: Arc<Event<Payload>>,
     lane: Option<Arc<Lane>>,
+    /// What is wrong with its data: then it enters as INVALID.
+    breach: Option<Breach>,
     entrance: Entrance,
     attempt_id: Option<Uuid>,
     created_at: Timestamp,
 }
 
-async fn take_in(pool: Pool, events: Vec<NewEvent>, wanted: Wanted) -> Result<Results, SubmitError> {
+async fn take_in(pool: Pool, events: Vec<Checked>, wanted: Wanted) -> Result<Results, SubmitError> {
     let mut results: Vec<Option<Result<Accepted, Rejected>>> = Vec::with_capacity(events.len());
     let (mut records, mut entering) = (Vec::new(), Vec::new());
     for event in events {
-        let violations = event.violations();
-        if violations.is_empty() {
-            let (record, event) = prepare(&pool, event);
-            records.push(record);
-            entering.push(event);
-            results.push(None);
-        } else {
-            results.push(Some(Err(Rejected::Invalid(violations))));
+        match event {
+            Ok((event, breach)) => {
+                let (record, event) = prepare(&pool, event, breach);
+                records.push(record);
+                entering.push(event);
+                results.push(None);
+            }
+            Err(rejected) => results.push(Some(Err(rejected))),
         }
     }
     let taken = if records.is_empty() { Ok(Vec::new()) } else { pool.persist.accept(records, wanted).await };
@@ -240,7 +272,7 @@ async fn take_in(pool: Pool, events: Vec<NewEvent>, wanted: Wanted) -> Result<Re
     Ok(results.into_iter().filter_map(|result| result.or_else(|| answers.next())).collect())
 }
 
-fn prepare(pool: &Pool, event: NewEvent) -> (NewRecord, Entering) {
+fn prepare(pool: &Pool, event: NewEvent, breach: Option<Breach>) -> (NewRecord, Entering) {
     let id = pool.clock.new_id();
     let created_at = pool.clock.now();
     let deliver_at = event.deliver_at.map(Timestamp::from);
@@ -254,7 +286,10 @@ fn prepare(pool: &Pool, event: NewEvent) -> (NewRecord, Entering) {
         data: event.payload,
     });
     let lane = pool.resolve(&event.event_type).and_then(|name| pool.lane(name));
-    let (entry, entrance) = pool.admit(lane.as_ref(), deliver_at);
+    let (entry, entrance) = match &breach {
+        Some(breach) => (Entry::Invalid(breach.to_string()), Entrance::nowhere()),
+        None => pool.admit(lane.as_ref(), deliver_at),
+    };
     let attempt_id = if let Entry::Claimed(attempt_id) = entry { Some(attempt_id) } else { None };
     let record = NewRecord {
         id,
@@ -265,12 +300,12 @@ fn prepare(pool: &Pool, event: NewEvent) -> (NewRecord, Entering) {
         created_at,
         entry,
     };
-    (record, Entering { id, event, lane, entrance, attempt_id, created_at })
+    (record, Entering { id, event, lane, breach, entrance, attempt_id, created_at })
 }
 
 /// The ledger has taken a decision about an event: carry on from there.
 fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Result<Accepted, Rejected> {
-    let Entering { id, event, lane, entrance, attempt_id, created_at } = entering;
+    let Entering { id, event, lane, breach, entrance, attempt_id, created_at } = entering;
     let accepted = |id, status, duplicate| Accepted {
         id,
         event_id: event.id.clone(),
@@ -283,6 +318,10 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Result<Accepted, Reje
     match taken {
         Taken::New(status) => {
             count(status);
+            if let Some(breach) = breach {
+                alert::invalid(&pool.metrics, id, &event.event_type, Some(&breach.to_string()));
+                return Err(Rejected::Schema { record: id, breach });
+            }
             let accepted = accepted(id, status, false);
             if let Some(lane) = &lane {
                 let claim = first_claim(id, Arc::clone(&event), lane, attempt_id, created_at);

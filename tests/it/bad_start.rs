@@ -45,6 +45,35 @@ async fn check_creates_nothing() {
 }
 
 #[actix::test]
+async fn a_schema_that_cannot_be_used_is_named_with_its_file() {
+    let place = Place::new();
+    configure(&place, "[[schema]]\ntype = \"order.paid\"\nfile = \"schemas/order-paid.json\"\n");
+    std::fs::create_dir(place.path().join("schemas")).unwrap();
+    for (text, finding) in [
+        (None, "cannot be read: No such file"),
+        (Some("{\"type\": "), "is no JSON: EOF"),
+        (Some("{\"type\": 7}"), "is no JSON Schema: 7 is not valid"),
+        (Some("{\"$ref\": \"file:///etc/hostname\"}"), "refers to `file:///etc/hostname`, which is not in the file"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(place.path().join("schemas/order-paid.json"), text).unwrap();
+        }
+        for command in ["check", "serve"] {
+            let text = refusal(&place, &[command, "--config", "config.toml"]).await;
+            let named = format!("the schema of `order.paid`, schemas/order-paid.json, {finding}");
+            assert!(text.contains(&named), "{text}");
+            assert_eq!(text.matches(finding).count(), 1, "{text}");
+        }
+    }
+    // The file is looked for beside the configuration, wherever that is named from.
+    std::fs::write(place.path().join("schemas/order-paid.json"), "{}").unwrap();
+    let config = place.path().join("config.toml").display().to_string();
+    let (code, out, err) = run(&place.path().join("schemas"), &["check", "--config", &config]).await;
+    assert!(code == 0 && out.contains("good, with 0 handlers and 1 schemas"), "{out}{err}");
+    assert_eq!(files(place.path()), ["config.toml", "schemas"]);
+}
+
+#[actix::test]
 async fn a_port_in_use_is_named_before_the_ledger_is_touched() {
     let place = Place::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
@@ -228,6 +229,17 @@ impl Node {
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Sends a body as it is; a refusal has to be a problem document.
+    pub async fn send(&self, content_type: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}/api/v1/events", self.url)).header(CONTENT_TYPE, content_type);
+        let answer = request.body(body).send().await.unwrap();
+        let status = answer.status();
+        if !status.is_success() {
+            assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+        }
+        (status, answer.json().await.unwrap())
     }
 
     /// Sends an event that is to be accepted; gives the id of its record.

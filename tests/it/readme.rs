@@ -195,7 +195,7 @@ async fn the_handlers_that_are_shown_are_good_configurations() {
         let place = Place::new();
         std::fs::write(place.path().join("config.toml"), &block.text).unwrap();
         let (code, out, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
-        assert_eq!((code, out.as_str()), (0, "config.toml: good, with 1 handlers\n"), "{err}");
+        assert_eq!((code, out.as_str()), (0, "config.toml: good, with 1 handlers and 0 schemas\n"), "{err}");
     }
 }
 

@@ -44,6 +44,9 @@ impl From<Rejected> for Problem {
             Rejected::Conflict { original, record, .. } => Self::new(Code::IdReused, detail)
                 .with("original", original.to_string())
                 .with("record", record.to_string()),
+            Rejected::Schema { record, breach } => {
+                Self::new(Code::SchemaViolation, detail).errors(breach.violations).with("record", record.to_string())
+            }
         }
     }
 }

@@ -79,6 +79,8 @@ codes! {
         "Send `application/json`, or a CloudEvent in one of its HTTP forms.";
     UnsupportedContentEncoding = "unsupported_content_encoding", 415, "Compressed bodies are not read here",
         "Send the body as it is, without a `content-encoding`.";
+    SchemaViolation = "schema_violation", 422, "The data breaks the schema of its type",
+        "Mend what `errors` names and send it again, with the same id if you like. `GET /api/v1/schemas` has the schema.";
     NoEventAccepted = "no_event_accepted", 422, "No event of the batch was accepted",
         "`results` says what is wrong with each.";
     TooMany = "too_many", 422, "Too many records match", "Narrow the filter, for instance by `until`, and repeat the call.";
