@@ -135,8 +135,10 @@ impl Intake {
             Ok(answer) => answer,
             Err(_) if interest.give_up() => return Err(SubmitError::Unavailable),
             // Its writing has begun: the answer can only be near, or lost.
-            Err(_) => match tokio::time::timeout(PATIENCE, answer).await {
+            Err(_) => match tokio::time::timeout(PATIENCE, &mut answer).await {
                 Ok(answer) => answer,
+                // What was rolled back meanwhile, and not begun again, can still be given up.
+                Err(_) if interest.give_up() => return Err(SubmitError::Unavailable),
                 Err(_) => return Err(SubmitError::OutcomeUnknown),
             },
         };
