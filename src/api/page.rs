@@ -2,10 +2,13 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::query::{Parameters, bad};
-use super::{cursor, filter, problem};
+use super::{cursor, filter, parameters, problem};
 use crate::persist::{Filter, Reads, Record};
 use problem::{Code, Problem};
 
@@ -20,9 +23,14 @@ pub(super) struct Page {
     limit: u64,
 }
 
-#[derive(Serialize)]
-struct Items {
+/// A page of records.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(super) struct Items {
+    /// The records, newest first.
     items: Vec<Record>,
+    /// Where the next page begins, if there is one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -59,6 +67,18 @@ pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
         .ok()
         .filter(|limit| (1..=MOST).contains(limit))
         .ok_or_else(|| bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them")))
+}
+
+impl IntoParams for Page {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
+        let mut parameters = filter::Filters::into_params(place);
+        parameters.extend([
+            parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many records a page has"),
+            parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
+        ]);
+        parameters
+    }
 }
 
 #[cfg(test)]
