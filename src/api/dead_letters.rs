@@ -6,10 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::{asked, standing};
-use super::filter::Filters;
+use super::filter::{DEAD, Filters};
 use super::openapi::{OfADiscard, OfAList, OfARedrive, OfMany};
 use super::operator::{self, Reason, carry_out};
-use super::page::{Items, Page};
+use super::page::{DeadPage, Items, Page};
 use super::parameters::{Asked, OneRecord};
 use super::problem::{Code, Problem};
 use super::query::Parameters;
@@ -37,7 +37,7 @@ struct Discarded {
     path = "/api/v1/dead-letters",
     operation_id = "list_dead_letters",
     tag = "dead letters",
-    params(Page),
+    params(DeadPage),
     responses((status = 200, description = "A page of them", body = Items), OfAList),
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
@@ -134,11 +134,10 @@ async fn asked_of_many(state: &State, request: &HttpRequest, body: Body) -> Resu
 
 /// Dead letters; events without a handler only if they are asked for.
 fn confine(filter: &mut Filter, code: Code) -> Result<(), Problem> {
-    match filter.final_status.get_or_insert(FinalStatus::DeadLetter) {
-        FinalStatus::DeadLetter | FinalStatus::NoHandler => Ok(()),
-        other => {
-            let detail = format!("`final_status` is `DEAD_LETTER` or `NO_HANDLER` here, not `{other}`");
-            Err(Problem::of(code, vec![Violation::new("final_status", "bad_value", detail)]))
-        }
+    let end = *filter.final_status.get_or_insert(FinalStatus::DeadLetter);
+    if DEAD.contains(&end) {
+        return Ok(());
     }
+    let detail = format!("`final_status` is `DEAD_LETTER` or `NO_HANDLER` here, not `{end}`");
+    Err(Problem::of(code, vec![Violation::new("final_status", "bad_value", detail)]))
 }

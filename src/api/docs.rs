@@ -21,7 +21,7 @@ static VIEWER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 /// The viewer styles what it shows from within its script, and has its pictures in its style sheet.
 const ONLY_OURS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
-/// Leads to the viewer: what it loads is beside `/docs/`.
+/// Leads to `/docs/`: what the viewer loads is beside it.
 #[utoipa::path(
     get,
     path = "/docs",
@@ -33,7 +33,7 @@ pub(super) async fn entrance() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// Shows this document to people.
+/// The contract of this server, for people.
 #[utoipa::path(
     get,
     path = "/docs/",

@@ -1,20 +1,17 @@
 //! Which records a list or an operation is about: the same names in queries and in bodies.
 
+mod shapes;
+
 use std::str::FromStr;
 
 use chrono::DateTime;
-use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
-use utoipa::openapi::{KnownFormat, Ref, RefOr, SchemaFormat};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::operator::reason;
-use super::parameters;
 use super::query::{closest, listed};
 use crate::clock::Timestamp;
 use crate::event::Violation;
 use crate::lifecycle::{FinalStatus, Status};
 use crate::persist::Filter;
+pub(super) use shapes::{Filters, parameters};
 
 /// The names of the filters.
 pub(super) const NAMES: [&str; 9] =
@@ -66,56 +63,8 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("`{name}` is a time such as `2026-01-05T08:02:20Z`, and `{value}` is none (RFC 3339)"))
 }
 
-/// The filters as the document shows them: parameters of a query, or members of a body.
-pub(super) struct Filters;
-
-impl IntoParams for Filters {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        NAMES.into_iter().map(|name| parameters::query(name, shape(name, 0), meaning(name))).collect()
-    }
-}
-
-impl PartialSchema for Filters {
-    fn schema() -> RefOr<Schema> {
-        let members = NAMES.into_iter().map(|name| (name, shape(name, 1)));
-        let members = members.chain([("reason", reason().into())]);
-        members
-            .fold(ObjectBuilder::new().schema_type(Type::Object), |filters, (name, shape)| {
-                filters.property(name, shape)
-            })
-            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-            .description(Some(
-                "Which dead letters are meant: those that have all that is said here; `{}` is all of them",
-            ))
-            .into()
-    }
-}
-
-impl ToSchema for Filters {}
-
-fn shape(name: &str, shortest: usize) -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    match name {
-        "status" => Ref::from_schema_name(Status::name()).into(),
-        "final_status" => Ref::from_schema_name(FinalStatus::name()).into(),
-        "since" | "until" => text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into(),
-        _ => text.min_length(Some(shortest).filter(|shortest| *shortest > 0)).into(),
-    }
-}
-
-fn meaning(name: &str) -> &'static str {
-    match name {
-        "status" => "Where it stands",
-        "final_status" => "How it ended",
-        "type" => "What happened, exactly",
-        "handler" => "The name of its handler",
-        "source" => "Who sent it",
-        "event_id" => "The event's own id",
-        "subject" => "What it is about",
-        "since" => "Taken at this moment or later (RFC 3339)",
-        _ => "Taken before this moment (RFC 3339)",
-    }
-}
+/// The final statuses of what can be redriven or discarded.
+pub(super) const DEAD: [FinalStatus; 2] = [FinalStatus::DeadLetter, FinalStatus::NoHandler];
 
 #[cfg(test)]
 mod tests {

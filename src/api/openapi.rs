@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Content, Ref, RefOr, Schema};
 use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
@@ -29,12 +30,12 @@ use super::{actors, dead_letters, docs, events, handlers, health, metrics, pages
                        final status.\n\n\
                        Refusals are problem documents (RFC 9457) with a `code` that never changes its meaning. Beside \
                        the ones of each operation, any path may answer `405` with `method_not_allowed`, a path that \
-                       is not here answers `404` with `unknown_path`, and what HTTP itself does not allow gets `400` \
-                       with `bad_request`: see the responses among the components. Every path that takes GET takes \
-                       HEAD. Every answer has an `x-request-id`: the request's own, if it is one of up to 128 \
+                       is not here answers `404` with `unknown_path`, and what is refused before a path is looked at \
+                       answers `400` with `bad_request`: see the responses among the components. (What is no request \
+                       at all gets a bare `400`, and one whose head takes too long a bare `408`.) Every path that \
+                       takes GET takes HEAD. Every answer has an `x-request-id`: the request's own, if it is one of up to 128 \
                        letters, digits and `-_.:/+=@`.\n\n\
-                       Times are RFC 3339, in UTC. Members and parameters may be added to answers; those that are \
-                       here stay.",
+                       Times are RFC 3339, in UTC. Members may be added to answers; those that are here stay.",
         license(name = "MIT", identifier = "MIT")
     ),
     servers((url = "/", description = "This server")),
@@ -85,13 +86,27 @@ impl Modify for Common {
         for code in [Code::BadRequest, Code::UnknownPath, Code::MethodNotAllowed] {
             components.responses.insert(code.as_str().to_owned(), refusals::response(&[code]).into());
         }
-        let of_operations = api.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten();
-        let responses = of_operations.flat_map(|operation| operation.responses.responses.values_mut());
+        let mut operations: Vec<&mut Operation> =
+            api.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten().collect();
+        operations.iter_mut().for_each(|operation| say_what_is_optional(operation));
+        let responses = operations.into_iter().flat_map(|operation| operation.responses.responses.values_mut());
         for response in responses.chain(components.responses.values_mut()) {
             if let RefOr::T(response) = response {
                 let header = RefOr::Ref(Ref::new("#/components/headers/RequestId"));
                 response.headers.insert("x-request-id".to_owned(), header);
             }
+        }
+    }
+}
+
+/// A body may be left out, and still is not `null` then: utoipa says both of an `Option`.
+fn say_what_is_optional(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(Content { schema: Some(schema), .. }) = content else { continue };
+        let RefOr::T(Schema::OneOf(forms)) = schema else { continue };
+        if let Some(form) = forms.items.iter().find(|form| matches!(form, RefOr::Ref(_))) {
+            *schema = form.clone();
         }
     }
 }
@@ -115,7 +130,7 @@ pub(super) fn text() -> &'static str {
     &RENDERED.text
 }
 
-/// This document.
+/// The contract of this server, for programs.
 #[utoipa::path(
     get,
     path = "/openapi.json",

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::query::{Parameters, bad};
 use super::{cursor, filter, parameters, problem};
+use crate::lifecycle::FinalStatus;
 use crate::persist::{Filter, Reads, Record};
 use problem::{Code, Problem};
 
@@ -69,15 +70,29 @@ pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
         .ok_or_else(|| bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them")))
 }
 
+/// What a list may be asked for, as the document shows it.
+fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
+    let mut parameters = filter::parameters(ends);
+    parameters.extend([
+        parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many records a page has"),
+        parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
+    ]);
+    parameters
+}
+
 impl IntoParams for Page {
-    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
-        let mut parameters = filter::Filters::into_params(place);
-        parameters.extend([
-            parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many records a page has"),
-            parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
-        ]);
-        parameters
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(FinalStatus::ALL)
+    }
+}
+
+/// A page of what can be redriven or discarded.
+pub(super) struct DeadPage;
+
+impl IntoParams for DeadPage {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(&filter::DEAD)
     }
 }
 

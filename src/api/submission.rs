@@ -34,12 +34,12 @@ use forms::{BinaryAttributes, CloudEvent, CloudEventBatch, Submitted};
     params(BinaryAttributes),
     request_body(
         content(
-            (Submitted = "application/json"),
-            (CloudEvent = "application/cloudevents+json"),
-            (CloudEventBatch = "application/cloudevents-batch+json"),
-            (serde_json::Value = "*/*"),
+            (Option<Submitted> = "application/json"),
+            (Option<CloudEvent> = "application/cloudevents+json"),
+            (Option<CloudEventBatch> = "application/cloudevents-batch+json"),
+            (Option<serde_json::Value> = "*/*"),
         ),
-        description = "An event or a batch; in binary mode the data, whatever it is",
+        description = "An event or a batch; in binary mode the data, whatever it is, and no body is no data",
     ),
     responses(
         (

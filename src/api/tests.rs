@@ -102,7 +102,7 @@ impl Node {
         let status = answer.status();
         let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let text = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&read_body(answer).await).into_owned();
         let answered = Answered { status, headers, text };
         contract::hold(&method, pattern.as_deref(), &answered);
         answered
@@ -110,6 +110,10 @@ impl Node {
 
     async fn get(&self, uri: &str) -> Answered {
         self.ask(TestRequest::with_uri(uri)).await
+    }
+
+    async fn head(&self, uri: &str) -> Answered {
+        self.ask(TestRequest::with_uri(uri).method(Method::HEAD)).await
     }
 
     /// Posts JSON; `Null` posts nothing at all.

@@ -59,7 +59,7 @@ impl PartialSchema for CloudEvent {
             .property("type", of_type())
             .property("id", required(MAX_ID_BYTES, "Unique within the source"))
             .property("source", required(MAX_SOURCE_BYTES, "Who sends it, a URI reference"))
-            .property("datacontenttype", text(MAX_ID_BYTES, "What the data is; JSON if it is not said"))
+            .property("datacontenttype", media_type())
             .property("dataschema", nullable(Type::String).min_length(Some(1)).description(Some("Kept as it is")))
             .property("deliverat", moment("Not to be handled before this moment; an extension"))
             .property("data_base64", base64)
@@ -68,6 +68,7 @@ impl PartialSchema for CloudEvent {
             .required("id")
             .required("source")
             .additional_properties(Some(RefOr::from(extension())))
+            .property_names(Some(names()))
             .into()
     }
 }
@@ -103,17 +104,21 @@ impl ToSchema for Submitted {
 
 impl IntoParams for BinaryAttributes {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let version = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["1.0"]));
+        let time = || moment("").schema_type(Type::String).description(None::<String>);
+        let attribute =
+            |longest| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(longest);
         let attributes = [
-            ("ce-specversion", "`1.0` makes this a CloudEvent in binary mode, whatever its content type is"),
-            ("ce-id", "Unique within the source; required in binary mode"),
-            ("ce-source", "Who sends it, a URI reference; required in binary mode"),
-            ("ce-type", "What happened; required in binary mode"),
-            ("ce-subject", "What it is about, within the source"),
-            ("ce-time", "When it happened (RFC 3339)"),
-            ("ce-dataschema", "Kept as it is"),
-            ("ce-deliverat", "Not to be handled before this moment (RFC 3339)"),
+            ("ce-specversion", version, "Makes this a CloudEvent in binary mode, whatever its content type is"),
+            ("ce-id", attribute(Some(MAX_ID_BYTES)), "Unique within the source; required in binary mode"),
+            ("ce-source", attribute(Some(MAX_SOURCE_BYTES)), "Who sends it, a URI reference; required in binary mode"),
+            ("ce-type", attribute(Some(MAX_ID_BYTES)), "What happened; required in binary mode"),
+            ("ce-subject", attribute(Some(MAX_SOURCE_BYTES)), "What it is about, within the source"),
+            ("ce-time", time(), "When it happened"),
+            ("ce-dataschema", attribute(None), "Kept as it is"),
+            ("ce-deliverat", time(), "Not to be handled before this moment"),
         ];
-        attributes.map(|(name, meaning)| parameters::header(name, parameters::text(), meaning)).into()
+        attributes.map(|(name, shape, meaning)| parameters::header(name, shape, meaning)).into()
     }
 }
 
@@ -149,6 +154,15 @@ fn of_type() -> ObjectBuilder {
 fn moment(meaning: &str) -> ObjectBuilder {
     let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
     nullable(Type::String).format(Some(format)).description(Some(meaning))
+}
+
+fn media_type() -> ObjectBuilder {
+    text(MAX_ID_BYTES, "What the data is; JSON if it is not said").pattern(Some("^[^/; ]+/[^/; ]+ *(;.*)?$"))
+}
+
+/// The names of attributes, and the one member with a name that no attribute may have.
+fn names() -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some("^([a-z0-9]{1,255}|data_base64)$")).into()
 }
 
 fn extension() -> Schema {
