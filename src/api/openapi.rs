@@ -15,12 +15,12 @@ use utoipa::openapi::{Content, Ref, RefOr, Schema};
 use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
-    MemberProblem, OfACancellation, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause, OfARecord,
-    OfARedrive, OfASubmission, OfATextOfOurs, OfMany,
+    MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
+    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfMany,
 };
 
 use super::problem::{Code, Document};
-use super::{actors, dead_letters, docs, events, handlers, health, metrics, pages, stats, submission};
+use super::{actors, chemicals, dead_letters, docs, events, handlers, health, metrics, pages, stats, submission};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,6 +42,7 @@ use super::{actors, dead_letters, docs, events, handlers, health, metrics, pages
     tags(
         (name = "events", description = "Submitting events, and what became of them"),
         (name = "dead letters", description = "What was given up, and events without a handler"),
+        (name = "chemicals", description = "What the handler `chemical_status` keeps"),
         (name = "handlers", description = "How handlers fare, and pausing them"),
         (name = "state", description = "The engine in numbers: actors, counts, metrics, health"),
         (name = "pages", description = "For people: where things are, and what a refusal means"),
@@ -56,6 +57,8 @@ use super::{actors, dead_letters, docs, events, handlers, health, metrics, pages
         dead_letters::discard,
         dead_letters::redrive_all,
         dead_letters::discard_all,
+        chemicals::list,
+        chemicals::get,
         handlers::list,
         handlers::pause,
         handlers::resume,

@@ -72,13 +72,18 @@ pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
 
 /// What a list may be asked for, as the document shows it.
 fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
-    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
     let mut parameters = filter::parameters(ends);
-    parameters.extend([
-        parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many records a page has"),
-        parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
-    ]);
+    parameters.extend(place());
     parameters
+}
+
+/// Which page of a list is meant, as the document shows it.
+pub(super) fn place() -> [Parameter; 2] {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
+    [
+        parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many items a page has at most"),
+        parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
+    ]
 }
 
 impl IntoParams for Page {

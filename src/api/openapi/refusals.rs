@@ -83,6 +83,8 @@ refusals! {
     OfARecord = [ASKING, FINDING, READING];
     /// What everything else that only reads the ledger is refused with.
     OfALedgerRead = [READING];
+    /// What one compound is refused with.
+    OfAChemical = [ASKING, &[Code::BadPath, Code::NotFound], READING];
     /// What a submission is refused with.
     OfASubmission = [RECEIVING, DECODING, &[Code::IdReused, Code::NoEventAccepted], WRITING];
     /// What a cancellation is refused with.
