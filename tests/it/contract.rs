@@ -1,9 +1,9 @@
 //! The contract, judged from outside: whether it is one, and whether the program keeps it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::Place;
 use crate::process::Node;
@@ -12,52 +12,70 @@ use crate::tools;
 /// The same requests each time.
 const SEED: &str = "20261124";
 
-/// A node, and a file with what it says of itself.
-async fn described(place: &Place) -> (Node, PathBuf) {
+/// A node, and what it says of itself.
+async fn described(place: &Place) -> (Node, Value) {
     let node = Node::dev(place).await;
-    let file = place.path().join("contract.json");
-    std::fs::write(&file, node.get("/openapi.json").await.to_string()).unwrap();
-    (node, file)
+    // So that something can be found by the id of the document's examples.
+    node.submit(&json!({ "type": "demo.fail", "id": "order-7", "source": "/shop" })).await;
+    let document = node.get("/openapi.json").await;
+    (node, document)
 }
 
-/// Runs a program to its end; what it says counts only if it is content.
-fn content(mut program: Command, place: &Path) -> String {
-    let ended = program.current_dir(place).output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
-    said
+/// Runs a program on a document: whether it is content, and what it says.
+fn judged(mut program: Command, document: &Value, place: &Place) -> (bool, String) {
+    let file = place.path().join("contract.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let ended = program.arg(file).current_dir(place.path()).output().unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// schemathesis, for a node that this document is said to describe.
+fn schemathesis(python: &Path, node: &Node, more: &[&str]) -> Command {
+    let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/schemathesis.toml");
+    let mut judge = Command::new(python);
+    judge.args(["-m", "schemathesis.cli", "--config-file", settings, "run", "--url", &node.url]);
+    judge.args(["--checks", "all", "--seed", SEED, "--generation-database", "none", "--no-color"]);
+    judge.args(more);
+    judge
 }
 
 #[actix::test]
 async fn the_document_is_what_openapi_3_1_allows() {
     let Some(python) = tools::python() else { return };
     let place = Place::new();
-    let (_node, file) = described(&place).await;
+    let (_node, document) = described(&place).await;
     let mut judge = Command::new(python);
-    judge.args(["-m", "openapi_spec_validator", "--schema", "3.1"]).arg(file);
-    assert!(content(judge, place.path()).contains("OK"));
+    judge.args(["-m", "openapi_spec_validator", "--schema", "3.1"]);
+    let (is_content, said) = judged(judge, &document, &place);
+    assert!(is_content, "{said}");
 }
 
 #[actix::test]
 async fn schemathesis_finds_no_answer_that_the_document_does_not_have() {
     let Some(python) = tools::python() else { return };
     let place = Place::new();
-    let (node, file) = described(&place).await;
-    // So that something can be found by the id of the document's examples.
-    node.submit(&json!({ "type": "demo.fail", "id": "order-7", "source": "/shop" })).await;
-
-    let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/schemathesis.toml");
-    let mut judge = Command::new(python);
-    judge.args(["-m", "schemathesis.cli", "--config-file", settings, "run", "--url", &node.url]).arg(file);
-    judge.args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--seed", SEED]);
-    judge.args(["--max-examples", "20", "--max-time", "40", "--continue-on-failure", "--no-color"]);
-    judge.args(["--generation-database", "none"]);
-    let said = content(judge, place.path());
-
+    let (node, document) = described(&place).await;
+    let bounds = ["--max-examples", "20", "--max-time", "40", "--continue-on-failure"];
+    let phases = ["--phases", "examples,coverage,fuzzing,stateful"];
+    let judge = schemathesis(&python, &node, &[bounds.as_slice(), &phases].concat());
+    let (is_content, said) = judged(judge, &document, &place);
+    assert!(is_content, "{said}");
     // Every operation was tried, and none of it did any harm.
-    let document = node.get("/openapi.json").await;
-    let paths = document["paths"].as_object().unwrap();
-    let operations: usize = paths.values().map(|path| path.as_object().unwrap().len()).sum();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations: usize = paths.map(|path| path.as_object().unwrap().len()).sum();
     assert!(said.contains(&format!("Tested: {operations}")), "{said}");
     assert_eq!(node.get("/readyz").await["status"], "ready");
+}
+
+#[actix::test]
+async fn schemathesis_finds_an_answer_that_is_missing_in_the_document() {
+    let Some(python) = tools::python() else { return };
+    let place = Place::new();
+    let (node, mut document) = described(&place).await;
+    let missing = document["paths"]["/api/v1/events/{id}"]["get"]["responses"].as_object_mut().unwrap().remove("404");
+    assert!(missing.is_some());
+    let only = ["--include-operation-id", "get_event", "--phases", "coverage", "--max-examples", "5"];
+    let (is_content, said) = judged(schemathesis(&python, &node, &only), &document, &place);
+    assert!(!is_content && said.contains("Undocumented HTTP status code"), "{said}");
 }
