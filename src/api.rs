@@ -134,13 +134,13 @@ struct At {
     routes: Vec<Route>,
 }
 
+fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N]) -> At {
+    At { path, allow, routes: routes.into() }
+}
+
 /// The pattern of a route without what it says about the form of its parts.
 fn plain(pattern: &str) -> String {
     pattern.replace(":.+}", "}")
-}
-
-fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N]) -> At {
-    At { path, allow, routes: routes.into() }
 }
 
 fn get<F, Args>(handler: F) -> Route

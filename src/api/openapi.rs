@@ -128,7 +128,6 @@ static RENDERED: LazyLock<Rendered> = LazyLock::new(|| {
 });
 
 /// The document.
-#[cfg(test)]
 pub(super) fn text() -> &'static str {
     &RENDERED.text
 }
@@ -152,14 +151,10 @@ pub(super) fn text() -> &'static str {
     ),
 )]
 pub(super) async fn document(request: HttpRequest) -> HttpResponse {
-    let Rendered { text, tag } = &*RENDERED;
+    let tag = &RENDERED.tag;
     let known = request.headers().get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((ETAG, tag.as_str())).insert_header((CACHE_CONTROL, "no-cache"));
-    if is_known {
-        answer.finish()
-    } else {
-        answer.insert_header((CONTENT_TYPE, "application/json")).body(text.as_str())
-    }
+    if is_known { answer.finish() } else { answer.insert_header((CONTENT_TYPE, "application/json")).body(text()) }
 }

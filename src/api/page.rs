@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -80,8 +80,11 @@ fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
 /// Which page of a list is meant, as the document shows it.
 pub(super) fn place() -> [Parameter; 2] {
     let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
+    // An empty parameter counts as absent.
+    let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    let limit = AnyOfBuilder::new().item(limit).item(nothing).default(Some(DEFAULT_LIMIT.into()));
     [
-        parameters::query("limit", limit.default(Some(DEFAULT_LIMIT.into())), "How many items a page has at most"),
+        parameters::query("limit", Schema::from(limit), "How many items a page has at most"),
         parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
     ]
 }
