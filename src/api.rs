@@ -9,15 +9,18 @@ mod chemicals;
 mod config;
 mod cursor;
 mod dead_letters;
+mod docs;
 mod events;
 mod filter;
 mod handlers;
 mod health;
 mod metrics;
 mod middleware;
+mod openapi;
 mod operator;
 mod page;
 mod pages;
+mod parameters;
 mod path;
 mod problem;
 mod query;
@@ -93,38 +96,51 @@ impl State {
 /// What a request comes to.
 type Answer = Result<HttpResponse, Problem>;
 
-/// Every route.
-fn routes(config: &mut ServiceConfig) {
-    config
-        .service(at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]))
-        .service(at("/api/v1/events/{id:.+}/cancel", "POST", [post(events::cancel)]))
-        .service(at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]))
-        .service(at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]))
-        .service(at("/api/v1/dead-letters/redrive", "POST", [post(dead_letters::redrive_all)]))
-        .service(at("/api/v1/dead-letters/discard", "POST", [post(dead_letters::discard_all)]))
-        .service(at("/api/v1/dead-letters/{id:.+}/redrive", "POST", [post(dead_letters::redrive)]))
-        .service(at("/api/v1/dead-letters/{id:.+}/discard", "POST", [post(dead_letters::discard)]))
-        .service(at("/api/v1/chemicals", "GET, HEAD", [get(chemicals::list)]))
-        .service(at("/api/v1/chemicals/{cas:.+}", "GET, HEAD", [get(chemicals::get)]))
-        .service(at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]))
-        .service(at("/api/v1/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]))
-        .service(at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]))
-        .service(at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]))
-        .service(at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]))
-        .service(at("/api/v1/stats", "GET, HEAD", [get(stats::stats)]))
-        .service(at("/metrics", "GET, HEAD", [get(metrics::text)]))
-        .service(at("/livez", "GET, HEAD", [get(health::live)]))
-        .service(at("/readyz", "GET, HEAD", [get(health::ready)]))
-        .service(at("/problems/{code}", "GET, HEAD", [get(pages::problem)]))
-        .service(at("/", "GET, HEAD", [get(pages::index)]));
+/// Every route. Each is documented where it is answered, and listed in `openapi.rs`; a test compares the two.
+fn routes() -> Vec<At> {
+    vec![
+        at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]),
+        at("/api/v1/events/{id:.+}/cancel", "POST", [post(events::cancel)]),
+        at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]),
+        at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]),
+        at("/api/v1/dead-letters/redrive", "POST", [post(dead_letters::redrive_all)]),
+        at("/api/v1/dead-letters/discard", "POST", [post(dead_letters::discard_all)]),
+        at("/api/v1/dead-letters/{id:.+}/redrive", "POST", [post(dead_letters::redrive)]),
+        at("/api/v1/dead-letters/{id:.+}/discard", "POST", [post(dead_letters::discard)]),
+        at("/api/v1/chemicals", "GET, HEAD", [get(chemicals::list)]),
+        at("/api/v1/chemicals/{cas:.+}", "GET, HEAD", [get(chemicals::get)]),
+        at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]),
+        at("/api/v1/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]),
+        at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
+        at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]),
+        at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]),
+        at("/api/v1/stats", "GET, HEAD", [get(stats::stats)]),
+        at("/metrics", "GET, HEAD", [get(metrics::text)]),
+        at("/livez", "GET, HEAD", [get(health::live)]),
+        at("/readyz", "GET, HEAD", [get(health::ready)]),
+        at("/openapi.json", "GET, HEAD", [get(openapi::document)]),
+        at("/docs", "GET, HEAD", [get(docs::entrance)]),
+        at("/docs/", "GET, HEAD", [get(docs::index)]),
+        at("/docs/{file}", "GET, HEAD", [get(docs::file)]),
+        at("/problems/{code}", "GET, HEAD", [get(pages::problem)]),
+        at("/", "GET, HEAD", [get(pages::index)]),
+    ]
 }
 
-/// One path; who uses a method that it does not take hears which it takes.
-fn at<const N: usize>(path: &str, allow: &'static str, routes: [Route; N]) -> Resource {
-    let refuse = move |request: HttpRequest| async move {
-        Answer::Err(Problem::method_not_allowed(request.method().as_str(), allow))
-    };
-    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(refuse))
+/// One path, and the methods that it takes.
+struct At {
+    path: &'static str,
+    allow: &'static str,
+    routes: Vec<Route>,
+}
+
+fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N]) -> At {
+    At { path, allow, routes: routes.into() }
+}
+
+/// The pattern of a route without what it says about the form of its parts.
+fn plain(pattern: &str) -> String {
+    pattern.replace(":.+}", "}")
 }
 
 fn get<F, Args>(handler: F) -> Route
@@ -143,6 +159,17 @@ where
     F::Output: Responder + 'static,
 {
     web::post().to(handler)
+}
+
+/// Who uses a method that a path does not take hears which it takes.
+fn serve(config: &mut ServiceConfig) {
+    for At { path, allow, routes } in routes() {
+        let refuse = move |request: HttpRequest| async move {
+            Answer::Err(Problem::method_not_allowed(request.method().as_str(), allow))
+        };
+        let resource = routes.into_iter().fold(web::resource(path), Resource::route);
+        config.service(resource.default_service(web::to(refuse)));
+    }
 }
 
 async fn unknown_path(request: HttpRequest) -> Answer {
@@ -164,7 +191,7 @@ fn app(
     App::new()
         .app_data(state)
         .wrap(actix_web::middleware::from_fn(middleware::around))
-        .configure(routes)
+        .configure(serve)
         .default_service(web::to(unknown_path))
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 use uuid::{ContextV7, Uuid};
 
 /// A moment as the ledger keeps it: microseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-01-05T08:02:20.000000Z")]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::value::{BytesDeserializer, StrDeserializer, UnitDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 mod structured;
 mod trace;
@@ -247,7 +248,7 @@ impl NewEvent {
 }
 
 /// One thing that is wrong with an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Violation {
     /// JSON pointer to the member, such as `/type`.
     pub pointer: String,

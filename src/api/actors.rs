@@ -8,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::handlers::{queued, state_of};
@@ -22,37 +23,69 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// So many of a lane's attempts are shown.
 const MOST_IN_HAND: usize = 10;
 
-#[derive(Serialize)]
+/// How an actor stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ActorState {
+    Running,
+    /// A handler that is to claim nothing.
+    Paused,
+    Down,
+    /// A handler that does not let go of its thread.
+    Blocked,
+    /// The engine, while it stops.
+    Draining,
+}
+
+/// An actor, and those that it looks after.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
 struct Node<'a> {
     name: String,
+    /// A word of the engine, or the kind of a handler.
     kind: &'a str,
-    state: &'static str,
+    state: ActorState,
+    /// How often it was built again.
     restarts: u64,
+    /// Why, the last time.
+    #[schema(required)]
     last_error: Option<String>,
+    /// How much waits for it, where it is known.
+    #[schema(required)]
     mailbox: Option<usize>,
     #[serde(flatten)]
+    #[schema(value_type = LaneView)]
     lane: Option<LaneView>,
+    #[schema(no_recursion)]
     children: Vec<Self>,
 }
 
-/// What only the actors of handlers have.
-#[derive(Serialize)]
+/// What only the actors of handlers have, and they have all of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lane)]
 struct LaneView {
+    /// How many events it may have in hand.
+    #[schema(required = false)]
     concurrency: usize,
+    /// How many events wait for it, if the ledger can be read.
     lane_depth: Option<i64>,
+    /// What it has in hand, at most 10 of it.
+    #[schema(required = false)]
     in_hand: Vec<InHand>,
 }
 
-#[derive(Serialize)]
+/// An attempt that runs.
+#[derive(Serialize, ToSchema)]
 struct InHand {
     record_id: Uuid,
     attempt_number: u32,
+    /// For how long it has been running.
     for_ms: u128,
 }
 
 impl<'a> Node<'a> {
     fn new(name: impl Into<String>, kind: &'a str, is_alive: bool) -> Self {
-        let state = if is_alive { "RUNNING" } else { "DOWN" };
+        let state = if is_alive { ActorState::Running } else { ActorState::Down };
         Self {
             name: name.into(),
             kind,
@@ -66,7 +99,14 @@ impl<'a> Node<'a> {
     }
 }
 
-/// `GET /api/v1/actors`
+/// Shows the live tree of actors, also while the ledger is away.
+#[utoipa::path(
+    get,
+    path = "/api/v1/actors",
+    operation_id = "get_actors",
+    tag = "state",
+    responses((status = 200, description = "The engine, and all below it", body = Node)),
+)]
 pub(super) async fn tree(state: Data<State>) -> Answer {
     let counts = timeout(PATIENCE, state.reads().counts()).await.ok().and_then(Result::ok);
     let persist = &state.pool.persist;
@@ -80,7 +120,8 @@ pub(super) async fn tree(state: Data<State>) -> Answer {
         Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
     ];
     let engine = Node { children, ..Node::new("engine", "engine", true) };
-    Ok(HttpResponse::Ok().json(Node { state: if draining { "DRAINING" } else { "RUNNING" }, ..engine }))
+    let state = if draining { ActorState::Draining } else { ActorState::Running };
+    Ok(HttpResponse::Ok().json(Node { state, ..engine }))
 }
 
 fn processors(state: &State) -> Node<'static> {
@@ -92,7 +133,7 @@ fn processors(state: &State) -> Node<'static> {
         })
         .collect();
     // It builds dead Processors again within a second: while one lives, so does it.
-    let is_alive = children.iter().any(|processor| processor.state == "RUNNING");
+    let is_alive = children.iter().any(|processor| processor.state == ActorState::Running);
     Node { children, ..Node::new("processor-pool", "processor_pool", is_alive) }
 }
 

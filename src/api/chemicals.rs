@@ -3,7 +3,11 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
+use super::openapi::{OfAChemical, OfAList};
+use super::parameters::{query, text};
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::{Answer, State, cursor, page, path};
@@ -13,7 +17,8 @@ use crate::persist::{Chemical, PastChange};
 const LONGEST: u64 = 1_000;
 
 /// A compound with its history.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChemicalWithHistory)]
 struct View {
     #[serde(flatten)]
     chemical: Chemical,
@@ -22,15 +27,36 @@ struct View {
 }
 
 /// A page of compounds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChemicalPage)]
 struct Items {
     /// The compounds, by CAS number as a text.
     items: Vec<Chemical>,
     /// Where the next page begins; `null` on the last.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// `GET /api/v1/chemicals/{cas}`
+/// What a list may be asked for.
+struct Asked;
+
+impl IntoParams for Asked {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = vec![query("status", text(), "Where it stands")];
+        parameters.extend(page::place());
+        parameters
+    }
+}
+
+/// Shows where a compound stands, and how it came there.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chemicals/{cas}",
+    operation_id = "get_chemical",
+    tag = "chemicals",
+    params(("cas" = String, Path, description = "Its CAS number, such as 58-08-2", min_length = 1)),
+    responses((status = 200, description = "The compound with its history", body = View), OfAChemical),
+)]
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
     Parameters::parse(request.query_string(), &[])?;
     let (cas, reads) = (path::id(&request)?, state.reads());
@@ -39,7 +65,15 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().json(View { chemical, history }))
 }
 
-/// `GET /api/v1/chemicals`
+/// Lists compounds, by CAS number as a text.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chemicals",
+    operation_id = "list_chemicals",
+    tag = "chemicals",
+    params(Asked),
+    responses((status = 200, description = "A page of them", body = Items), OfAList),
+)]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     let parameters = Parameters::parse(request.query_string(), &["status", "limit", "cursor"])?;
     let limit = page::limit(&parameters)?;

@@ -6,10 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::operator::{self, carry_out};
-use super::page::Page;
+use super::openapi::{OfACancellation, OfAList, OfARecord};
+use super::operator::{self, Reason, carry_out};
+use super::page::{Items, Page};
+use super::parameters::{Asked, OneRecord};
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::{Answer, State, path};
@@ -17,12 +20,30 @@ use crate::dead_letter::{self, Operator};
 use crate::event::{Payload, PayloadKind};
 use crate::persist::{AttemptRecord, Reads, Record, Whole};
 
-/// `GET /api/v1/events`
+/// Lists events, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "list_events",
+    tag = "events",
+    params(Page),
+    responses((status = 200, description = "A page of them", body = Items), OfAList),
+)]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     Page::parse(request.query_string())?.answer(state.reads()).await
 }
 
-/// `GET /api/v1/events/{id}`
+/// Shows one event with its data and all its attempts.
+///
+/// Events that are INVALID or DUPLICATE do not hold their event id: they are found by the id of their record.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}",
+    operation_id = "get_event",
+    tag = "events",
+    params(OneRecord),
+    responses((status = 200, description = "All that is known of it", body = View), OfARecord),
+)]
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
     let parameters = Parameters::parse(request.query_string(), &["source"])?;
     let (id, reads) = (path::id(&request)?, state.reads());
@@ -40,7 +61,18 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().json(View::of(&whole)))
 }
 
-/// `POST /api/v1/events/{id}/cancel`
+/// Cancels an event that has not started.
+///
+/// It has to be SCHEDULED, PENDING or RETRY_SCHEDULED, and is DISCARDED then.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events/{id}/cancel",
+    operation_id = "cancel_event",
+    tag = "events",
+    params(OneRecord, Asked),
+    request_body = Option<Reason>,
+    responses((status = 202, description = "The record as it stands now", body = Record), OfACancellation),
+)]
 pub(super) async fn cancel(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     let (record, operator) = asked(&state, &request, body).await?;
     let pool = state.pool.clone();
@@ -90,14 +122,20 @@ fn missing(id: &str) -> Problem {
 }
 
 /// A record with data and attempts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
 struct View<'a> {
     #[serde(flatten)]
     record: &'a Record,
+    /// The data, if it is JSON, or a string, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Readable<'a>>,
+    /// The data, if it is neither.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     data_base64: Option<String>,
+    /// All its attempts, in order; the one that runs is the last.
     attempts: &'a [AttemptRecord],
 }
 

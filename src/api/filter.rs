@@ -1,5 +1,7 @@
 //! Which records a list or an operation is about: the same names in queries and in bodies.
 
+mod shapes;
+
 use std::str::FromStr;
 
 use chrono::DateTime;
@@ -9,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::Violation;
 use crate::lifecycle::{FinalStatus, Status};
 use crate::persist::Filter;
+pub(super) use shapes::{Filters, parameters};
 
 /// The names of the filters.
 pub(super) const NAMES: [&str; 9] =
@@ -59,6 +62,9 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
     time.map(Timestamp::from)
         .map_err(|_| format!("`{name}` is a time such as `2026-01-05T08:02:20Z`, and `{value}` is none (RFC 3339)"))
 }
+
+/// The final statuses of what can be redriven or discarded.
+pub(super) const DEAD: [FinalStatus; 2] = [FinalStatus::DeadLetter, FinalStatus::NoHandler];
 
 #[cfg(test)]
 mod tests {

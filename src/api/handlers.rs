@@ -5,9 +5,12 @@ use std::sync::Arc;
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
-use super::operator::{self, carry_out};
+use super::actors::ActorState;
+use super::openapi::{OfALedgerRead, OfAPause};
+use super::operator::{self, Reason, carry_out};
+use super::parameters::{Asked, OneHandler};
 use super::problem::Problem;
 use super::query::{Parameters, closest};
 use super::{Answer, State, path};
@@ -16,18 +19,35 @@ use crate::lifecycle::Status;
 use crate::persist::CountsByLane;
 use crate::process::Lane;
 
-#[derive(Serialize)]
+/// A handler.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Handler)]
 struct View<'a> {
     name: &'a str,
+    /// A built-in kind, `actor` or `function`.
     kind: &'a str,
+    /// The patterns of the types that it gets.
     types: &'a [String],
-    state: &'static str,
+    state: ActorState,
+    /// How many events it has in hand.
     in_flight: usize,
+    /// How many events wait for it.
     queued: i64,
+    /// How many of those are kept in memory at most.
     queue_capacity: usize,
+    /// How many events it may have in hand.
     concurrency: usize,
+    /// How often its actor was built again.
     restarts: u64,
+    /// Why, the last time.
+    #[schema(required)]
     last_error: Option<String>,
+}
+
+/// All handlers.
+#[derive(Serialize, ToSchema)]
+struct Handlers<'a> {
+    items: Vec<View<'a>>,
 }
 
 impl<'a> View<'a> {
@@ -47,19 +67,44 @@ impl<'a> View<'a> {
     }
 }
 
-/// `GET /api/v1/handlers`
+/// Lists the handlers of this node.
+#[utoipa::path(
+    get,
+    path = "/api/v1/handlers",
+    operation_id = "list_handlers",
+    tag = "handlers",
+    responses((status = 200, description = "All of them", body = Handlers), OfALedgerRead),
+)]
 pub(super) async fn list(state: Data<State>) -> Answer {
     let counts = state.reads().counts().await?;
     let items: Vec<View<'_>> = state.pool.lanes().map(|lane| View::of(lane, &counts)).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items })))
+    Ok(HttpResponse::Ok().json(Handlers { items }))
 }
 
-/// `POST /api/v1/handlers/{name}/pause`
+/// Lets a handler claim nothing until it is resumed, through restarts too; what it has in hand ends as usual.
+#[utoipa::path(
+    post,
+    path = "/api/v1/handlers/{name}/pause",
+    operation_id = "pause_handler",
+    tag = "handlers",
+    params(OneHandler, Asked),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
+)]
 pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, true).await
 }
 
-/// `POST /api/v1/handlers/{name}/resume`
+/// Lets a handler claim again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/handlers/{name}/resume",
+    operation_id = "resume_handler",
+    tag = "handlers",
+    params(OneHandler, Asked),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
+)]
 pub(super) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, false).await
 }
@@ -86,12 +131,12 @@ fn missing(state: &State, name: &str) -> Problem {
 }
 
 /// A pause comes first: it is what an operator wanted.
-pub(super) fn state_of(lane: &Lane) -> &'static str {
+pub(super) fn state_of(lane: &Lane) -> ActorState {
     match lane.host.state() {
-        _ if lane.is_paused() => "PAUSED",
-        HostState::Running => "RUNNING",
-        HostState::Down => "DOWN",
-        HostState::Blocked => "BLOCKED",
+        _ if lane.is_paused() => ActorState::Paused,
+        HostState::Running => ActorState::Running,
+        HostState::Down => ActorState::Down,
+        HostState::Blocked => ActorState::Blocked,
     }
 }
 

@@ -5,51 +5,118 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::State;
 
 /// How long the ledger may think before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Serialize)]
+/// Whether it can take events, and what says so.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    status: ReadyOrNot,
+    checks: Checks,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ReadyOrNot {
+    Ready,
+    NotReady,
+}
+
+#[derive(Serialize, ToSchema)]
 struct Checks {
-    ledger: &'static str,
-    persistence: &'static str,
-    intake: &'static str,
-    processors: &'static str,
-    draining: &'static str,
+    ledger: LedgerCheck,
+    persistence: Check,
+    intake: Check,
+    /// Whether any of them lives.
+    processors: Check,
+    draining: Draining,
 }
 
-/// `GET /livez`: asks nothing but the process. A database that is away is no reason to kill it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Check {
+    Ok,
+    Down,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+enum LedgerCheck {
+    #[serde(rename = "ok")]
+    Ok,
+    #[serde(rename = "cannot be written")]
+    Unwritable,
+    #[serde(rename = "cannot be read")]
+    Unreadable,
+    #[serde(rename = "does not answer")]
+    Silent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Draining {
+    Yes,
+    No,
+}
+
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+struct Liveness {
+    #[schema(example = "live")]
+    status: &'static str,
+}
+
+/// Says that the process lives.
+///
+/// It asks nothing but the process: a database that is away is no reason to kill it.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "get_liveness",
+    tag = "state",
+    responses((status = 200, description = "It lives", body = Liveness)),
+)]
 pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "live" }))
+    HttpResponse::Ok().json(Liveness { status: "live" })
 }
 
-/// `GET /readyz`
+/// Says whether events can be taken, check by check.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "get_readiness",
+    tag = "state",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "They cannot: a check says why, or it is stopping", body = Readiness),
+    ),
+)]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     let pool = &state.pool;
-    let word = |is_alive| if is_alive { "ok" } else { "down" };
+    let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
     let checks = Checks {
         ledger: ledger(&state).await,
         persistence: word(pool.persist.is_alive()),
         intake: word(state.intake.is_alive()),
         processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
-        draining: if pool.is_draining() { "yes" } else { "no" },
+        draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
     };
-    let parts = [checks.ledger, checks.persistence, checks.intake, checks.processors];
-    if parts == ["ok"; 4] && checks.draining == "no" {
-        HttpResponse::Ok().json(json!({ "status": "ready", "checks": checks }))
+    let parts = [checks.persistence, checks.intake, checks.processors];
+    if checks.ledger == LedgerCheck::Ok && parts == [Check::Ok; 3] && checks.draining == Draining::No {
+        HttpResponse::Ok().json(Readiness { status: ReadyOrNot::Ready, checks })
     } else {
-        HttpResponse::ServiceUnavailable().json(json!({ "status": "not_ready", "checks": checks }))
+        HttpResponse::ServiceUnavailable().json(Readiness { status: ReadyOrNot::NotReady, checks })
     }
 }
 
-async fn ledger(state: &State) -> &'static str {
+async fn ledger(state: &State) -> LedgerCheck {
     match tokio::time::timeout(PATIENCE, state.reads().ping()).await {
-        Ok(Ok(())) if state.pool.metrics.ledger_unavailable.get() == 0 => "ok",
-        Ok(Ok(())) => "cannot be written",
-        Ok(Err(_)) => "cannot be read",
-        Err(_) => "does not answer",
+        Ok(Ok(())) if state.pool.metrics.ledger_unavailable.get() == 0 => LedgerCheck::Ok,
+        Ok(Ok(())) => LedgerCheck::Unwritable,
+        Ok(Err(_)) => LedgerCheck::Unreadable,
+        Err(_) => LedgerCheck::Silent,
     }
 }

@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use sea_orm::DbErr;
 
 use super::handlers::queued;
+use super::openapi::OfATextOfOurs;
 use super::problem::{Code, Problem};
 use super::stats::{by_status, oldest_pending};
 use super::{Answer, State};
@@ -15,7 +16,17 @@ use super::{Answer, State};
 /// How long the ledger may think; a scraper that gets no answer has no metric at all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// `GET /metrics`
+/// Shows the metrics in Prometheus' text format, also while the ledger is away.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "state",
+    responses(
+        (status = 200, description = "All of them", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+        OfATextOfOurs,
+    ),
+)]
 pub(super) async fn text(state: Data<State>) -> Answer {
     let metrics = &state.pool.metrics;
     for lane in state.pool.lanes() {

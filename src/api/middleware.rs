@@ -11,8 +11,8 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpRequest};
 use tokio::time::Instant;
 
-use super::State;
 use super::problem::Problem;
+use super::{State, plain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -83,9 +83,9 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// The pattern of the route, without what it says about the form of its parts.
+/// The pattern of the route.
 fn route(request: &HttpRequest) -> String {
-    request.match_pattern().map_or_else(|| "unmatched".to_owned(), |pattern| pattern.replace(":.+}", "}"))
+    request.match_pattern().map_or_else(|| "unmatched".to_owned(), |pattern| plain(&pattern))
 }
 
 #[cfg(test)]

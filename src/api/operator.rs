@@ -6,6 +6,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload as Body;
 use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::body;
 use super::problem::{Code, Problem};
@@ -58,6 +61,27 @@ pub(super) async fn members(
         return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
     };
     texts(members, known).map(Some)
+}
+
+/// The body of an operation on one record, as the document shows it.
+pub(super) struct Reason;
+
+impl PartialSchema for Reason {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("reason", reason())
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for Reason {}
+
+/// The member that every body of an operation may have.
+pub(super) fn reason() -> Object {
+    let text = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    text.description(Some("Why, for the audit log")).build()
 }
 
 fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {

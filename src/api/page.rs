@@ -2,10 +2,14 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::query::{Parameters, bad};
-use super::{cursor, filter, problem};
+use super::{cursor, filter, parameters, problem};
+use crate::lifecycle::FinalStatus;
 use crate::persist::{Filter, Reads, Record};
 use problem::{Code, Problem};
 
@@ -20,9 +24,14 @@ pub(super) struct Page {
     limit: u64,
 }
 
-#[derive(Serialize)]
-struct Items {
+/// A page of records.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(super) struct Items {
+    /// The records, newest first.
     items: Vec<Record>,
+    /// Where the next page begins, if there is one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -59,6 +68,40 @@ pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
         .ok()
         .filter(|limit| (1..=MOST).contains(limit))
         .ok_or_else(|| bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them")))
+}
+
+/// What a list may be asked for, as the document shows it.
+fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
+    let mut parameters = filter::parameters(ends);
+    parameters.extend(place());
+    parameters
+}
+
+/// Which page of a list is meant, as the document shows it.
+pub(super) fn place() -> [Parameter; 2] {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
+    // An empty parameter counts as absent.
+    let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    let limit = AnyOfBuilder::new().item(limit).item(nothing).default(Some(DEFAULT_LIMIT.into()));
+    [
+        parameters::query("limit", Schema::from(limit), "How many items a page has at most"),
+        parameters::query("cursor", parameters::text(), "`next_cursor` of the page before"),
+    ]
+}
+
+impl IntoParams for Page {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(FinalStatus::ALL)
+    }
+}
+
+/// A page of what can be redriven or discarded.
+pub(super) struct DeadPage;
+
+impl IntoParams for DeadPage {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(&filter::DEAD)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Answer;
+use super::openapi::OfAName;
 use super::problem::{Code, Problem};
 
 const INDEX: &str = "<p>An actor-based event processing engine.</p><table>\
@@ -15,15 +16,34 @@ const INDEX: &str = "<p>An actor-based event processing engine.</p><table>\
 <tr><td>GET<td><a href=/api/v1/schemas>/api/v1/schemas</a><td>what data is checked against\
 <tr><td>GET<td><a href=/api/v1/actors>/api/v1/actors</a><td>the tree of actors\
 <tr><td>GET<td><a href=/api/v1/stats>/api/v1/stats</a><td>counts\
+<tr><td>GET<td><a href=/docs/>/docs</a>, <a href=/openapi.json>/openapi.json</a><td>all of it in detail\
 <tr><td>GET<td><a href=/metrics>/metrics</a><td>metrics for Prometheus\
 <tr><td>GET<td><a href=/livez>/livez</a>, <a href=/readyz>/readyz</a><td>health</table>";
 
-/// `GET /`
+/// Says where things are.
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "get_index",
+    tag = "pages",
+    responses((status = 200, description = "A page for people", body = String, content_type = "text/html; charset=utf-8")),
+)]
 pub(super) async fn index() -> HttpResponse {
     page("Evenkeel", INDEX)
 }
 
-/// `GET /problems/{code}`
+/// Explains a code of a refusal.
+#[utoipa::path(
+    get,
+    path = "/problems/{code}",
+    operation_id = "get_problem",
+    tag = "pages",
+    params(("code" = Code, Path, description = "The code")),
+    responses(
+        (status = 200, description = "A page for people", body = String, content_type = "text/html; charset=utf-8"),
+        OfAName,
+    ),
+)]
 pub(super) async fn problem(request: HttpRequest) -> Answer {
     let word = request.match_info().query("code");
     let code = Code::from_word(word).ok_or_else(|| Problem::not_found("problem", word))?;

@@ -12,6 +12,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETR
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 pub(super) use code::Code;
 
@@ -35,22 +36,41 @@ struct Parts {
     cause: Option<String>,
 }
 
-/// The document as it is sent.
-#[derive(Serialize)]
-struct Document<'a> {
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// Where the code is explained.
+    #[schema(example = "/problems/bad_parameter")]
     r#type: String,
+    /// What it is, in a few words; the same for each code.
+    #[schema(example = "A query parameter cannot be read")]
     title: &'static str,
+    /// The status of the answer, or of this event if it is one of a batch.
+    #[schema(example = 400)]
     status: u16,
+    /// What was wrong with this request.
+    #[schema(example = "`limit` is a number from 1 to 250, and `0` is none of them")]
     detail: &'a str,
+    /// The path that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "/api/v1/events")]
     instance: Option<&'a str>,
+    #[schema(value_type = Code, example = "bad_parameter")]
     code: &'static str,
+    /// The id of the request, for the log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<&'a str>,
+    /// The members or parameters that are wrong, where it is about them.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     errors: &'a [Violation],
+    /// What to do about it.
+    #[schema(example = "Mend the parameter that `errors` names.")]
     hint: &'a str,
     #[serde(flatten)]
+    #[schema(ignore)]
     more: &'a Map<String, Value>,
 }
 

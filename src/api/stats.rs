@@ -6,31 +6,54 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use sea_orm::DbErr;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::openapi::OfALedgerRead;
 use super::{Answer, State};
 use crate::clock::Timestamp;
 use crate::lifecycle::{FinalStatus, Status};
 use crate::persist::CountsByLane;
 
-#[derive(Serialize)]
+/// The engine in numbers.
+#[derive(Serialize, ToSchema)]
 struct Stats {
+    /// How many records stand in each status; all are there.
     by_status: BTreeMap<&'static str, i64>,
+    /// How many records ended in each final status; all are there.
     by_final_status: BTreeMap<&'static str, i64>,
+    /// Records that are PENDING.
     pending: i64,
+    /// Records that are PROCESSING.
     in_flight: i64,
+    /// Records that are SCHEDULED.
     scheduled: i64,
+    /// For how long the oldest event that waits has been due, if one waits.
+    #[schema(required)]
     oldest_pending_age_ms: Option<u128>,
+    /// Retries whose time has come, counted up to 10,000 a handler.
     retries_due: i64,
+    /// Records that are RETRY_SCHEDULED.
     retries_scheduled: i64,
+    /// Records that are DEAD_LETTER.
     dead_letters: i64,
+    /// Whether it is stopping.
     draining: bool,
+    /// Since its start.
     uptime_ms: u128,
     version: &'static str,
+    /// This process; each start has an id of its own.
     node: Uuid,
 }
 
-/// `GET /api/v1/stats`
+/// Counts what is in the ledger: exact, and cheap at any size.
+#[utoipa::path(
+    get,
+    path = "/api/v1/stats",
+    operation_id = "get_stats",
+    tag = "state",
+    responses((status = 200, description = "The counts", body = Stats), OfALedgerRead),
+)]
 pub(super) async fn stats(state: Data<State>) -> Answer {
     let (reads, now) = (state.reads(), state.pool.clock.now());
     let counts = by_status(&reads.counts().await?);

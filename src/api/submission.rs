@@ -1,18 +1,57 @@
 //! Taking events in: one, or a batch in one commit. 202 is said only after they are in the ledger.
 
+mod forms;
+
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::openapi::{MemberProblem, OfASubmission};
 use super::problem::{Code, Problem};
 use super::{Answer, State, body};
 use crate::event::{NewEvent, TraceContext};
 use crate::ingest::decode::{DecodeError, Limits, Submission, decode};
 use crate::ingest::{Accepted, SubmitError};
+use forms::{BinaryAttributes, CloudEvent, CloudEventBatch, Submitted};
 
-/// `POST /api/v1/events`
+/// Submits an event, or a batch of events in one commit.
+///
+/// `202` is said once they are in the ledger. An event without an id gets one. The same source, id and content again is
+/// a duplicate and answered as such; with other content it is a conflict, and an INVALID record is kept.
+///
+/// The forms are told apart in this order: the content types of CloudEvents; a `ce-specversion` header, which makes it
+/// binary mode: the attributes are `ce-` headers, percent-encoded as the CloudEvents HTTP binding says, and the body is
+/// the data, whatever its content type; and `application/json`, where an array is a batch, and a `specversion` makes an
+/// object a CloudEvent. Data may be nested 100 levels deep.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events",
+    operation_id = "submit_events",
+    tag = "events",
+    params(BinaryAttributes),
+    request_body(
+        content(
+            (Option<Submitted> = "application/json"),
+            (Option<CloudEvent> = "application/cloudevents+json"),
+            (Option<CloudEventBatch> = "application/cloudevents-batch+json"),
+            (Option<serde_json::Value> = "*/*"),
+        ),
+        description = "An event or a batch; in binary mode the data, whatever it is, and no body is no data",
+    ),
+    responses(
+        (
+            status = 202,
+            description = "All of it is in the ledger",
+            body = Taken,
+            headers(("location" = Option<String>, description = "Where the record is shown, for one event")),
+        ),
+        (status = 207, description = "Some events of the batch are in the ledger, the others are not", body = Outcome),
+        OfASubmission,
+    ),
+)]
 pub(super) async fn submit(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     if state.pool.is_draining() {
         return Err(SubmitError::Draining.into());
@@ -41,24 +80,44 @@ fn join_trace(request: &HttpRequest, submission: &mut Submission) {
 async fn one(state: &State, event: NewEvent) -> Answer {
     let accepted = state.intake.submit_one(event).await?;
     let location = format!("/api/v1/events/{}", accepted.id);
-    Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted))
+    Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(Taken::One(accepted)))
+}
+
+/// What was taken: one event, or a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Taken {
+    One(Accepted),
+    Batch(Outcome),
 }
 
 /// What became of a batch.
-#[derive(Serialize)]
-struct Outcome {
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchOutcome)]
+pub(super) struct Outcome {
+    /// How many are in the ledger now.
     accepted: usize,
+    /// How many were there before.
     duplicates: usize,
+    /// How many were refused.
     invalid: usize,
+    /// What became of each, in the order in which they were sent.
     results: Vec<Member>,
 }
 
 /// What became of one event of a batch.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResult)]
 #[serde(untagged)]
 enum Member {
+    /// It is in the ledger.
     Accepted(Accepted),
-    Invalid { error: Value },
+    /// It was refused.
+    Invalid {
+        /// Why.
+        #[schema(value_type = MemberProblem)]
+        error: Value,
+    },
 }
 
 impl Outcome {
@@ -102,8 +161,10 @@ async fn batch(state: &State, members: Vec<Result<NewEvent, DecodeError>>) -> An
     if outcome.accepted + outcome.duplicates == 0 {
         return Err(none(outcome));
     }
-    let mut answer = if outcome.invalid == 0 { HttpResponse::Accepted() } else { HttpResponse::MultiStatus() };
-    Ok(answer.json(outcome))
+    Ok(match outcome.invalid {
+        0 => HttpResponse::Accepted().json(Taken::Batch(outcome)),
+        _ => HttpResponse::MultiStatus().json(outcome),
+    })
 }
 
 fn none(outcome: Outcome) -> Problem {

@@ -1,6 +1,8 @@
 //! Every route against a running engine, each test with a database of its own.
 
 mod chemicals;
+mod contract;
+mod document;
 mod operating;
 mod overview;
 mod reading;
@@ -91,19 +93,27 @@ impl Node {
         Self { engine, state, _folder: folder }
     }
 
+    /// Asks, and holds the answer against the contract.
     async fn ask(&self, request: TestRequest) -> Answered {
         let peer = "192.0.2.7:4000".parse().unwrap();
         let service = init_service(app(self.state.clone())).await;
         let answer = call_service(&service, request.peer_addr(peer).to_request()).await;
+        let (method, pattern) = (answer.request().method().clone(), answer.request().match_pattern());
         let status = answer.status();
         let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let text = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
-        Answered { status, headers, text }
+        let text = String::from_utf8_lossy(&read_body(answer).await).into_owned();
+        let answered = Answered { status, headers, text };
+        contract::hold(&method, pattern.as_deref(), &answered);
+        answered
     }
 
     async fn get(&self, uri: &str) -> Answered {
         self.ask(TestRequest::with_uri(uri)).await
+    }
+
+    async fn head(&self, uri: &str) -> Answered {
+        self.ask(TestRequest::with_uri(uri).method(Method::HEAD)).await
     }
 
     /// Posts JSON; `Null` posts nothing at all.

@@ -32,6 +32,7 @@ fn greet(screen: &mut Screen<'_>, address: SocketAddr, data: &str) {
         format!("  API      {url}/api/v1/events"),
         format!("  Actors   {url}/api/v1/actors"),
         format!("  Metrics  {url}/metrics"),
+        format!("  Docs     {url}/docs/"),
         String::new(),
         "Try next, in another terminal:".to_owned(),
         format!("  curl -i {url}/api/v1/events -H 'content-type: application/json' \\"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schema::{Breach, Schemas};
@@ -22,7 +23,7 @@ use crate::process::{Entrance, Lane, Pool};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An event that is in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Accepted {
     /// The record: the original's, for a duplicate.
     pub id: Uuid,

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use evenkeel_entity::{event_attempt, event_record};
 use sea_orm::DbErr;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::column::{unsigned, word};
@@ -14,15 +15,18 @@ use crate::event::{Event, Extensions, Payload};
 use crate::lifecycle::{AttemptStatus, FinalStatus, Status};
 
 /// Where an event came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Origin {
     /// `embedded`, or a broker's kind.
     pub bus: String,
     /// Topic or queue.
+    #[schema(required)]
     pub topic: Option<String>,
     /// Partition of the topic.
+    #[schema(required)]
     pub partition: Option<i32>,
     /// Offset in the partition.
+    #[schema(required)]
     pub offset: Option<i64>,
 }
 
@@ -166,32 +170,65 @@ impl Claim {
 }
 
 /// A record as the API shows it, without data and attempts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of event_record, described there")]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Record {
+    /// The record's own id.
     pub id: Uuid,
+    /// The event's id, unique within its source.
     pub event_id: String,
+    /// Who sent it.
     pub source: String,
+    /// What happened.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// What it is about, within the source.
+    #[schema(required)]
     pub subject: Option<String>,
+    /// When it happened, as the sender says it.
+    #[schema(required)]
     pub time: Option<String>,
+    /// What its data is; nothing means JSON.
+    #[schema(required)]
     pub datacontenttype: Option<String>,
+    /// The other attributes, by name.
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub extensions: Extensions,
+    /// Where it stands.
     pub status: Status,
+    /// How it ended, if it has.
+    #[schema(required)]
     pub final_status: Option<FinalStatus>,
+    /// The handler of its type, if there is one.
+    #[schema(required)]
     pub handler_name: Option<String>,
+    /// The retries that were used in this round.
     pub retry_count: u32,
+    /// The attempts of all rounds.
     pub attempt_count: u32,
+    /// How often a process died with it in hand.
     pub crash_count: u32,
+    /// Counted from 1; a redrive begins the next.
     pub round: u32,
+    /// What went wrong last.
+    #[schema(required)]
     pub error: Option<String>,
+    /// When the next attempt is due.
+    #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
+    /// The record that has its source and id, if it is not this one.
+    #[schema(required)]
     pub duplicate_of: Option<Uuid>,
+    /// The node that has it in hand.
+    #[schema(required)]
     pub node: Option<Uuid>,
+    /// Where it came from.
     pub origin: Origin,
+    /// When it was taken in.
     pub created_at: Timestamp,
+    /// When anything about it changed last.
     pub updated_at: Timestamp,
+    /// When it reached its final status.
+    #[schema(required)]
     pub completed_at: Option<Timestamp>,
     #[serde(skip)]
     pub(crate) claim: Option<(Uuid, Timestamp)>,
@@ -233,17 +270,29 @@ impl Record {
 }
 
 /// An attempt as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of event_attempt, described there")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Attempt)]
 pub struct AttemptRecord {
+    /// Counted from 1, through all rounds.
     pub attempt_number: u32,
+    /// The id that its handler was given.
     pub attempt_id: Uuid,
+    /// How it stands or ended.
     pub status: AttemptStatus,
+    /// Whose attempt it is.
     pub handler_name: String,
+    /// The node that made it.
     pub node: Uuid,
+    /// When it was claimed.
     pub started_at: Timestamp,
+    /// When it ended, if it has.
+    #[schema(required)]
     pub completed_at: Option<Timestamp>,
+    /// How long it took.
+    #[schema(required)]
     pub processing_time_ms: Option<i64>,
+    /// Why it failed, if it has.
+    #[schema(required)]
     pub error_message: Option<String>,
 }
 

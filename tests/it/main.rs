@@ -6,6 +6,7 @@ mod bad_start;
 mod bounded;
 mod chemicals;
 mod command_line;
+mod contract;
 mod crash;
 mod docs;
 mod drain;

@@ -3,6 +3,9 @@
 //! A code never changes its meaning: programs decide by it. `/problems/{code}` shows what stands here.
 
 use actix_web::http::StatusCode;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $status:literal, $title:literal, $advice:literal;)+) => {
@@ -112,6 +115,16 @@ impl Code {
         format!("/problems/{}", self.as_str())
     }
 }
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let words = Self::ALL.iter().map(|code| code.as_str());
+        let meaning = "What it was refused with, for programs; a code never changes its meaning.";
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).description(Some(meaning)).into()
+    }
+}
+
+impl ToSchema for Code {}
 
 #[cfg(test)]
 mod tests {

@@ -4,33 +4,41 @@ use evenkeel_entity::{chemical_status, chemical_status_change};
 use sea_orm::sea_query::NullOrdering;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::persist::Reads;
 
 /// A compound as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Chemical {
     /// Its CAS registry number.
     pub cas: String,
     /// Its name. This and the four that follow are from the newest change that tells them.
+    #[schema(required)]
     pub name: Option<String>,
     /// Its molecular formula.
+    #[schema(required)]
     pub formula: Option<String>,
     /// Its InChIKey.
+    #[schema(required)]
     pub inchikey: Option<String>,
     /// Its compound id at PubChem.
+    #[schema(required)]
     pub pubchem_cid: Option<i64>,
     /// In g/mol.
+    #[schema(required)]
     pub molecular_weight: Option<f64>,
     /// The status now: the newest change's.
     pub status: String,
     /// The status before, as the newest change says.
+    #[schema(required)]
     pub previous_status: Option<String>,
     /// When the registry changed it.
     pub changed_at: Timestamp,
     /// The `sequence` of the newest change, if its event has one.
+    #[schema(required)]
     pub sequence: Option<i64>,
     /// The record of the newest change.
     pub record_id: Uuid,
@@ -39,15 +47,18 @@ pub struct Chemical {
 }
 
 /// One change of a compound's status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ChemicalChange)]
 pub struct PastChange {
     /// The status after it.
     pub status: String,
     /// The status before it, if it says so.
+    #[schema(required)]
     pub previous_status: Option<String>,
     /// When the registry changed it.
     pub changed_at: Timestamp,
     /// The `sequence` of its event, if it has one.
+    #[schema(required)]
     pub sequence: Option<i64>,
     /// The record of its event.
     pub record_id: Uuid,

@@ -1,0 +1,75 @@
+//! The filters as the document shows them: parameters of a list, or members of an operation's body.
+
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::{DEAD, NAMES};
+use crate::api::operator::reason;
+use crate::api::parameters as parameter;
+use crate::lifecycle::{FinalStatus, Status};
+
+/// The filters of a list as the document shows them.
+pub(in crate::api) fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
+    let nothing = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    let all = NAMES.into_iter().map(|name| {
+        // An empty parameter counts as absent.
+        let shape = match name {
+            "status" => words(Status::ALL.iter().map(|status| status.as_str()).chain([""])),
+            "final_status" => words(ends.iter().map(|end| end.as_str()).chain([""])),
+            "since" | "until" => AnyOfBuilder::new().item(moment()).item(nothing()).into(),
+            _ => parameter::text().into(),
+        };
+        parameter::query(name, shape, meaning(name))
+    });
+    all.collect()
+}
+
+/// The filters of an operation on many records as the document shows them.
+pub(in crate::api) struct Filters;
+
+impl PartialSchema for Filters {
+    fn schema() -> RefOr<Schema> {
+        let filters = ObjectBuilder::new().schema_type(Type::Object).property("reason", reason());
+        let filters = NAMES.into_iter().fold(filters, |filters, name| {
+            let shape = match name {
+                "status" => words(Status::ALL.iter().map(|status| status.as_str())),
+                "final_status" => words(DEAD.iter().map(|end| end.as_str())),
+                "since" | "until" => moment().into(),
+                _ => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).into(),
+            };
+            filters.property(name, shape)
+        });
+        filters
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .description(Some(
+                "Which dead letters are meant: those that have all that is said here; `{}` is all of them",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for Filters {}
+
+fn words(words: impl Iterator<Item = &'static str>) -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+}
+
+fn moment() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}
+
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "status" => "Where it stands",
+        "final_status" => "How it ended",
+        "type" => "What happened, exactly",
+        "handler" => "The name of its handler",
+        "source" => "Who sent it",
+        "event_id" => "The event's own id",
+        "subject" => "What it is about",
+        "since" => "Taken at this moment or later (RFC 3339)",
+        _ => "Taken before this moment (RFC 3339)",
+    }
+}
