@@ -20,7 +20,9 @@ pub(super) use refusals::{
 };
 
 use super::problem::{Code, Document};
-use super::{actors, chemicals, dead_letters, docs, events, handlers, health, metrics, pages, stats, submission};
+use super::{
+    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, pages, schemas, stats, submission,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -62,6 +64,7 @@ use super::{actors, chemicals, dead_letters, docs, events, handlers, health, met
         handlers::list,
         handlers::pause,
         handlers::resume,
+        schemas::list,
         actors::tree,
         stats::stats,
         metrics::text,

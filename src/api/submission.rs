@@ -15,7 +15,7 @@ use super::{Answer, State, body};
 use crate::event::{NewEvent, TraceContext};
 use crate::ingest::decode::{DecodeError, Limits, Submission, decode};
 use crate::ingest::{Accepted, SubmitError};
-use forms::{BinaryAttributes, CloudEvent, CloudEventBatch, Submitted};
+use forms::{CloudEvent, CloudEventBatch, Headers, Submitted};
 
 /// Submits an event, or a batch of events in one commit.
 ///
@@ -31,7 +31,7 @@ use forms::{BinaryAttributes, CloudEvent, CloudEventBatch, Submitted};
     path = "/api/v1/events",
     operation_id = "submit_events",
     tag = "events",
-    params(BinaryAttributes),
+    params(Headers),
     request_body(
         content(
             (Option<Submitted> = "application/json"),

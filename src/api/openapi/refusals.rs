@@ -58,6 +58,7 @@ const DECODING_A_MEMBER: &[Code] = &[
     Code::DuplicateMember,
     Code::TooDeep,
     Code::IdReused,
+    Code::SchemaViolation,
 ];
 
 /// The path names a record.
@@ -86,7 +87,7 @@ refusals! {
     /// What one compound is refused with.
     OfAChemical = [ASKING, &[Code::BadPath, Code::NotFound], READING];
     /// What a submission is refused with.
-    OfASubmission = [RECEIVING, DECODING, &[Code::IdReused, Code::NoEventAccepted], WRITING];
+    OfASubmission = [RECEIVING, DECODING, &[Code::IdReused, Code::SchemaViolation, Code::NoEventAccepted], WRITING];
     /// What a cancellation is refused with.
     OfACancellation = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::AlreadyStarted], OPERATING, WRITING];
     /// What a redrive is refused with.
@@ -160,6 +161,7 @@ fn form(codes: &[Code], more: Option<RefOr<Schema>>) -> Schema {
 fn more(code: Code) -> Option<RefOr<Schema>> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let record = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    let kept = || record().description(Some("The INVALID record that was kept of this event"));
     let members = match code {
         Code::Ambiguous => {
             let sources = ArrayBuilder::new().items(text()).description(Some("The sources to choose from"));
@@ -167,9 +169,10 @@ fn more(code: Code) -> Option<RefOr<Schema>> {
         }
         Code::IdReused => ObjectBuilder::new()
             .property("original", record().description(Some("The record that holds the id")))
-            .property("record", record().description(Some("The INVALID record that was kept of this event")))
+            .property("record", kept())
             .required("original")
             .required("record"),
+        Code::SchemaViolation => ObjectBuilder::new().property("record", kept()).required("record"),
         Code::NoEventAccepted => return Some(Ref::from_schema_name(Outcome::name()).into()),
         _ => return None,
     };

@@ -26,8 +26,8 @@ pub(in crate::api) struct CloudEventBatch;
 /// Whatever may be sent as `application/json`.
 pub(in crate::api) struct Submitted;
 
-/// The attributes of a CloudEvent in binary mode.
-pub(in crate::api) struct BinaryAttributes;
+/// The headers that are read: the attributes of a CloudEvent in binary mode, and the trace of the request.
+pub(in crate::api) struct Headers;
 
 impl PartialSchema for PlainEvent {
     fn schema() -> RefOr<Schema> {
@@ -102,13 +102,14 @@ impl ToSchema for Submitted {
     }
 }
 
-impl IntoParams for BinaryAttributes {
+impl IntoParams for Headers {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let version = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["1.0"]));
         let time = || moment("").schema_type(Type::String).description(None::<String>);
         let attribute =
             |longest| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(longest);
-        let attributes = [
+        let any = || ObjectBuilder::new().schema_type(Type::String);
+        let headers = [
             ("ce-specversion", version, "Makes this a CloudEvent in binary mode, whatever its content type is"),
             ("ce-id", attribute(Some(MAX_ID_BYTES)), "Unique within the source; required in binary mode"),
             ("ce-source", attribute(Some(MAX_SOURCE_BYTES)), "Who sends it, a URI reference; required in binary mode"),
@@ -117,8 +118,10 @@ impl IntoParams for BinaryAttributes {
             ("ce-time", time(), "When it happened"),
             ("ce-dataschema", attribute(None), "Kept as it is"),
             ("ce-deliverat", time(), "Not to be handled before this moment"),
+            ("traceparent", any(), "The trace that events without one of their own join (W3C trace context)"),
+            ("tracestate", any(), "What goes with it"),
         ];
-        attributes.map(|(name, shape, meaning)| parameters::header(name, shape, meaning)).into()
+        headers.map(|(name, shape, meaning)| parameters::header(name, shape, meaning)).into()
     }
 }
 
