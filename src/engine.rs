@@ -17,7 +17,7 @@ use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError
 use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Rejected, SchemaError, Schemas, SubmitError};
 use crate::persist::{self, OpenError, Reads, Record};
-use crate::process::{self, Parts, Pool, ProcessorPool};
+use crate::process::{self, Begun, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
 
@@ -178,7 +178,7 @@ impl Builder {
         })?;
         prepare(&pool).await?;
         let path = Arbiter::new().handle();
-        let intake = start_path(&pool, schemas, &path, &emitter);
+        let intake = start_path(&pool, schemas, &path, &emitter).await;
         Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(Some(ledger.lock)) })))
     }
 
@@ -212,8 +212,8 @@ fn node_name() -> String {
         .unwrap_or_else(|| "evenkeel".to_owned())
 }
 
-/// Starts the actors of the path on a thread of their own.
-fn start_path(pool: &Pool, schemas: Schemas, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
+/// Starts the actors of the path on a thread of their own, and waits until events can be worked off.
+async fn start_path(pool: &Pool, schemas: Schemas, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
     let intake = Intake::start(pool.clone(), schemas, path);
     // Before the first handler runs.
     emitter.emit_to(intake.for_handlers());
@@ -223,8 +223,10 @@ fn start_path(pool: &Pool, schemas: Schemas, path: &ArbiterHandle, emitter: &Emi
     });
     let (clock, reads) = (pool.clock.clone(), pool.persist.reads().clone());
     let lanes = pool.lanes().map(|lane| Arc::clone(&lane.name)).collect();
-    let due = processors.recipient();
+    let due = processors.clone().recipient();
     pool.announce_to(Actor::start_in_arbiter(path, move |_| RetryScheduler::new(clock, reads, due, lanes)));
+    // An error means that the pool has died at once; the tree of actors says so.
+    let _ = processors.send(Begun).await;
     intake
 }
 

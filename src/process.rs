@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub use config::{Config, Timeouts};
 pub use hand::InHand;
 pub(crate) use lane::Lane;
-pub(crate) use pool::ProcessorPool;
+pub(crate) use pool::{Begun, ProcessorPool};
 pub(crate) use recovery::{rebind, take_over};
 
 use crate::clock::{Clock, Timestamp};

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::column::{WAITING, word};
+use super::column::{WAITING, signed, word};
 use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
 use crate::event::Payload;
@@ -114,8 +114,11 @@ impl Reads {
     pub async fn whole(&self, id: Uuid) -> Result<Option<Whole>, DbErr> {
         let Some(row) = event_record::Entity::find_by_id(id).one(&self.db).await? else { return Ok(None) };
         let (record, payload) = Record::from_model(row)?;
+        // Two reads are no snapshot: an attempt that ended between them belongs to a state that was not read.
+        let ended = record.attempt_count.saturating_sub(u32::from(record.claim.is_some()));
         let rows = event_attempt::Entity::find()
             .filter(event_attempt::Column::RecordId.eq(id))
+            .filter(event_attempt::Column::AttemptNumber.lte(signed(ended)))
             .order_by_asc(event_attempt::Column::AttemptNumber)
             .all(&self.db)
             .await?;

@@ -14,6 +14,11 @@ use crate::retry::LaneDue;
 const LOOK: Duration = Duration::from_secs(1);
 const RECONCILE: Duration = Duration::from_secs(5);
 
+/// Asks whether the Processors are there; answered when they are.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Begun;
+
 /// The supervising actor.
 pub(crate) struct ProcessorPool {
     pool: Pool,
@@ -55,6 +60,12 @@ impl Actor for ProcessorPool {
         });
         self.look();
     }
+}
+
+impl Handler<Begun> for ProcessorPool {
+    type Result = ();
+
+    fn handle(&mut self, _: Begun, _: &mut Self::Context) {}
 }
 
 impl Handler<LaneDue> for ProcessorPool {
