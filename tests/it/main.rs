@@ -1,5 +1,6 @@
 //! One integration binary: the engine as a library, over HTTP, and as a process.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
 mod bad_input;
 mod bad_start;
@@ -20,6 +21,7 @@ mod harness;
 mod isolation;
 mod mail_server;
 mod path;
+mod place;
 mod poison;
 mod process;
 mod readme;
