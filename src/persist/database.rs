@@ -1,5 +1,6 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
+mod nodelay;
 mod postgres;
 mod sqlite;
 mod transaction;

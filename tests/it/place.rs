@@ -89,8 +89,9 @@ impl Database {
     }
 
     fn url(&self) -> String {
-        let (server, _) = self.server.rsplit_once('/').unwrap();
-        format!("{server}/{}", self.name)
+        let (server, rest) = self.server.rsplit_once('/').unwrap();
+        let options = rest.split_once('?').map(|(_, options)| format!("?{options}")).unwrap_or_default();
+        format!("{server}/{}{options}", self.name)
     }
 
     /// On a thread of its own: a test may be in the middle of its own runtime.
