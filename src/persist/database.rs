@@ -1,7 +1,7 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
-mod nodelay;
 mod postgres;
+mod socket;
 mod sqlite;
 mod transaction;
 

@@ -1,14 +1,16 @@
 //! The ledger by itself: its plans, its fences, and a batch with one bad command.
 
+mod plans;
+mod reading;
+mod transactions;
+
 use std::sync::Arc;
 
-use sea_orm::sqlx::{Connection, PgConnection, query, query_scalar};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::command::Due;
 use super::place::{Place, on_each_ledger};
-use super::rows::Bulk;
 use super::*;
 use crate::clock::Clock;
 use crate::event::{Event, Payload, checksum};
@@ -265,130 +267,4 @@ async fn a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the
     let stale = Claim { attempt_id: desk.clock.new_id(), ..claimed };
     assert_eq!(desk.persist.claim(vec![stale]).await, Ok(vec![false]));
     assert_eq!(desk.status(id).await, Status::RetryScheduled);
-}
-
-#[actix::test]
-async fn a_transaction_on_postgres_that_met_an_error_is_never_called_committed() {
-    let Some(place) = Place::on_postgres() else { return };
-    let desk = desk(place).await;
-    let pause = |name: &str| format!("INSERT INTO handler_state VALUES ('{name}', true, 0)");
-    let tx = desk.persist.writer.begin().await.unwrap();
-    tx.execute_unprepared(&pause("aborted")).await.unwrap();
-    tx.execute_unprepared("SELECT 1 / 0").await.unwrap_err();
-    tx.commit().await.unwrap_err();
-    // Dropped, as by a panic: the connection goes, and with it what it has written.
-    let tx = desk.persist.writer.begin().await.unwrap();
-    tx.execute_unprepared(&pause("dropped")).await.unwrap();
-    drop(tx);
-    let tx = desk.persist.writer.begin().await.unwrap();
-    tx.execute_unprepared(&pause("committed")).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(desk.persist.reads().paused().await.unwrap(), ["committed"]);
-}
-
-#[actix::test]
-async fn on_postgres_a_key_that_another_transaction_is_inserting_is_waited_for_and_then_known() {
-    let Some(place) = Place::on_postgres() else { return };
-    let url = place.url();
-    let desk = desk(place).await;
-    let (original, again) = (desk.record("1", Entry::Waiting), desk.record("1", Entry::Waiting));
-    let mut other = PgConnection::connect(&url).await.unwrap();
-    query("BEGIN").execute(&mut other).await.unwrap();
-    query("INSERT INTO idempotency_key VALUES ('1', '/test', $1, $2, 0)")
-        .bind(original.id)
-        .bind(original.checksum.to_vec())
-        .execute(&mut other)
-        .await
-        .unwrap();
-    let commits = async {
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))";
-        while query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {
-            tokio::task::yield_now().await;
-        }
-        query("COMMIT").execute(&mut other).await.unwrap();
-    };
-    let (taken, ()) = tokio::join!(desk.accept(vec![again]), commits);
-    assert!(matches!(taken.unwrap()[..], [Taken::Duplicate { of, .. }] if of == original.id));
-}
-
-/// How the connection that writes would carry it out.
-async fn plan(desk: &Desk, sql: &str) -> String {
-    let tx = desk.persist.writer.begin().await.unwrap();
-    let (backend, marks) = (tx.get_database_backend(), sql.bytes().filter(|byte| *byte == b'?').count());
-    let rows = if backend == DbBackend::Postgres {
-        // A plan for any values, as the connection has it in its cache; it takes none to show it.
-        tx.execute_unprepared(&format!("PREPARE shown AS {sql}")).await.unwrap();
-        tx.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
-        let nulls = vec!["NULL"; sql.matches('$').count()].join(", ");
-        let rows = tx.query_all_raw(Statement::from_string(backend, format!("EXPLAIN EXECUTE shown ({nulls})"))).await;
-        tx.execute_unprepared("DEALLOCATE shown").await.unwrap();
-        rows.unwrap()
-    } else {
-        let values = vec![sea_orm::Value::from(1i64); marks];
-        tx.query_all_raw(Statement::from_sql_and_values(backend, format!("EXPLAIN QUERY PLAN {sql}"), values))
-            .await
-            .unwrap()
-    };
-    tx.rollback().await.unwrap();
-    let column = if backend == DbBackend::Postgres { "QUERY PLAN" } else { "detail" };
-    rows.iter().map(|row| row.try_get::<String>("", column).unwrap() + "\n").collect()
-}
-
-const HOT: [(&str, Bulk); 9] = [
-    ("free keys", finish::FREE_KEYS),
-    ("finish", finish::RECORDS),
-    ("notes", finish::NOTES),
-    ("claim", claim::CLAIMS),
-    ("standing", claim::STANDING),
-    ("written", finish::WRITTEN),
-    ("holders", accept::HOLDERS),
-    ("present", accept::PRESENT),
-    ("descriptions", chemical::DESCRIPTIONS),
-];
-
-fn heads(desk: &Desk, backend: DbBackend) -> [(bool, String); 2] {
-    [true, false].map(|suspects| {
-        let due = Due { handlers: vec![String::new()], suspects, attempt_ids: vec![], now: desk.clock.now() };
-        (suspects, claim::due_sql(backend, &due))
-    })
-}
-
-#[actix::test]
-async fn no_statement_of_the_hot_path_reads_a_whole_table_on_sqlite() {
-    let desk = desk(Place::new()).await;
-    for (name, bulk) in HOT {
-        for rows in [1, 512] {
-            let plan = plan(&desk, &bulk.listing(rows)).await;
-            for table in
-                ["event_record", "event_attempt", "idempotency_key", "chemical_status", "h", "r", "k", "a", "o"]
-            {
-                assert!(!plan.contains(&format!("SCAN {table}")), "{name} of {rows}:\n{plan}");
-            }
-        }
-    }
-    for (suspects, sql) in heads(&desk, DbBackend::Sqlite) {
-        let plan = plan(&desk, &sql).await;
-        assert!(plan.contains("USING INDEX event_record_"), "{plan}");
-        assert!(suspects || !plan.contains("TEMP B-TREE"), "the head of a lane needs no sort:\n{plan}");
-    }
-}
-
-/// The tables are empty here, when a plan that reads them whole would be the cheapest: that none does shows what the
-/// connection is set to, and that the indexes fit. What a server with statistics would choose is not shown.
-#[actix::test]
-async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
-    let Some(place) = Place::on_postgres() else { return };
-    let desk = desk(place).await;
-    for (name, bulk) in HOT {
-        let plan = plan(&desk, &bulk.over_arrays()).await;
-        assert!(plan.contains("Index Cond"), "{name}:\n{plan}");
-        for whole in ["Seq Scan", "Hash Join", "Merge Join"] {
-            assert!(!plan.contains(whole), "{name}:\n{plan}");
-        }
-    }
-    for (suspects, sql) in heads(&desk, DbBackend::Postgres) {
-        let plan = plan(&desk, &dialect::for_postgres(&sql)).await;
-        let index = if suspects { "event_record_suspect" } else { "event_record_waiting" };
-        assert!(plan.contains(&format!("using {index}")) && !plan.contains("Sort"), "{plan}");
-    }
 }

@@ -216,21 +216,17 @@ async fn a_server_that_does_not_write_through_is_refused_and_one_that_answers_ea
 }
 
 #[actix::test]
-async fn events_are_handled_over_tls_and_a_statement_does_not_wait_for_an_acknowledgement() {
+async fn events_are_handled_over_tls() {
     let Some(server) = Server::start() else { return };
     server.stop(Signal::INT).await;
     server.certify();
     server.resume();
-    for options in ["?sslmode=require", "?sslmode=disable"] {
-        let place = server.place(options);
-        let engine = place.engine().handler_fn("a", |_: Event<Payload>| async { Ok(()) }).start().await.unwrap();
-        for _ in 0..50 {
-            let id = engine.submit(NewEvent::raw("a", Payload::default())).await.unwrap().id;
-            assert_eq!(settled(&engine, id).await.status, Status::Success);
-        }
-        let commits = &engine.metrics().commit_seconds;
-        let (count, sum) = (commits.get_sample_count(), commits.get_sample_sum());
-        println!("{options}: {count} commits, {:.1} ms each", sum * 1_000.0 / f64::from(u32::try_from(count).unwrap()));
-        stop(engine).await;
+    // Without TLS this would not connect at all.
+    let place = server.place("?sslmode=require");
+    let engine = place.engine().handler_fn("a", |_: Event<Payload>| async { Ok(()) }).start().await.unwrap();
+    for _ in 0..20 {
+        let id = engine.submit(NewEvent::raw("a", Payload::default())).await.unwrap().id;
+        assert_eq!(settled(&engine, id).await.status, Status::Success);
     }
+    stop(engine).await;
 }

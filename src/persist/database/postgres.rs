@@ -11,7 +11,7 @@ use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use tokio::sync::Mutex;
 
 use super::transaction::Transaction;
-use super::{OpenError, migrate, nodelay};
+use super::{OpenError, migrate, socket};
 use crate::persist::Config;
 
 /// How long it may take to connect.
@@ -106,7 +106,7 @@ fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
         .acquire_timeout(config.acquire_timeout)
         .test_before_acquire(false)
         .after_connect(move |_, _| {
-            nodelay::set(port);
+            socket::tune(port);
             Box::pin(std::future::ready(Ok(())))
         })
         .before_acquire(|connection, meta| {
@@ -125,7 +125,7 @@ fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let connecting = async {
         let mut connection = PgConnection::connect_with(options).await?;
-        nodelay::set(options.get_port());
+        socket::tune(options.get_port());
         // Waits for `lock_timeout`: a process that was killed a moment ago is still known to the server.
         sqlx::query(ONE_PROCESS).execute(&mut connection).await?;
         Ok(connection)
