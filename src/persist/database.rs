@@ -86,6 +86,18 @@ pub enum OpenError {
         "there is no database {0}. Make it, with `CREATE DATABASE … ENCODING 'UTF8'` or createdb: Evenkeel makes its tables, not its database"
     )]
     NoDatabase(String),
+    /// The user may not make tables.
+    #[error(
+        "`{user}` may not make tables in {server}: {source}. Make it the database's owner, or grant it CREATE on its schema"
+    )]
+    Rights {
+        /// Where.
+        server: String,
+        /// Who.
+        user: String,
+        /// Why.
+        source: DbErr,
+    },
     /// Another process has the ledger.
     #[error(
         "another process is using {0}. A ledger serves one process: stop that one, or give this one another database"

@@ -82,6 +82,11 @@ impl From<DbErr> for Fault {
     }
 }
 
+/// PostgreSQL's own word for an error, if it came from there.
+pub(super) fn sqlstate(error: &DbErr) -> Option<String> {
+    if let Some(Code::Postgres(state)) = code(error) { Some(state) } else { None }
+}
+
 /// A database's own code for an error.
 enum Code {
     /// The extended result code.

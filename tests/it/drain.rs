@@ -2,7 +2,6 @@
 
 use reqwest::StatusCode;
 use rustix::process::Signal;
-use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
 
 use crate::harness::{Place, eventually, on_each_ledger};
@@ -11,11 +10,8 @@ use crate::target::{Reply, Target};
 
 /// How many records stand in this status, in the ledger of an engine that is not running.
 async fn in_ledger(place: &Place, status: &str) -> i64 {
-    let ledger = Database::connect(place.url()).await.unwrap();
-    let sql = format!("SELECT count(*) AS n FROM event_record WHERE status = '{status}'");
-    let count = ledger.query_one_raw(Statement::from_string(ledger.get_database_backend(), sql)).await.unwrap();
-    ledger.close().await.unwrap();
-    count.unwrap().try_get("", "n").unwrap()
+    let rows = place.rows(&format!("SELECT count(*) AS n FROM event_record WHERE status = '{status}'")).await;
+    rows[0].try_get("", "n").unwrap()
 }
 
 fn ids(count: usize) -> Vec<String> {

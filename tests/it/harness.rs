@@ -10,6 +10,7 @@ use evenkeel::engine::Builder;
 use evenkeel::lifecycle::{AttemptStatus, Status};
 use evenkeel::persist::{Record, Whole};
 use evenkeel::{Config, Engine};
+use sea_orm::{ConnectionTrait, Database, QueryResult, Statement};
 use uuid::Uuid;
 
 pub use crate::place::Place;
@@ -43,6 +44,22 @@ impl Place {
 
     pub fn engine(&self) -> Builder {
         Engine::builder().config(self.config())
+    }
+
+    /// What a query finds in the ledger of an engine that is not running.
+    pub async fn rows(&self, sql: &str) -> Vec<QueryResult> {
+        let ledger = Database::connect(self.url()).await.unwrap();
+        let statement = Statement::from_string(ledger.get_database_backend(), sql);
+        let rows = ledger.query_all_raw(statement).await.unwrap();
+        ledger.close().await.unwrap();
+        rows
+    }
+
+    /// Runs statements in the ledger of an engine that is not running.
+    pub async fn sql(&self, sql: &str) {
+        let ledger = Database::connect(self.url()).await.unwrap();
+        ledger.execute_unprepared(sql).await.unwrap();
+        ledger.close().await.unwrap();
     }
 }
 

@@ -38,3 +38,4 @@ mod send;
 mod server;
 mod target;
 mod tools;
+mod wire;

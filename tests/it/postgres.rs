@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel::lifecycle::Status;
-use evenkeel::{Event, NewEvent, Payload};
+use evenkeel::lifecycle::{AttemptStatus, Status};
+use evenkeel::{Engine, Event, NewEvent, Payload};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Place, eventually, settled, stop};
+use crate::harness::{self, Calls, Place, eventually, settled, stop};
 use crate::process::{Node, Process, attempts, configure, run};
 use crate::server::Server;
 use crate::target::{Reply, Target};
+use crate::wire::{Fate, Wire};
 
 const CLIENTS: usize = 4;
 
@@ -128,6 +129,13 @@ async fn a_database_that_cannot_be_opened_is_named_with_what_to_do() {
         let text = refusal(&place, url, "migrate").await;
         assert!(findings.iter().all(|finding| text.contains(finding)), "{text}");
     }
+    let guest = format!("guest_{}", url.rsplit_once('/').unwrap().1);
+    place
+        .sql(&format!("CREATE ROLE {guest} LOGIN PASSWORD 'hidden'; REVOKE CREATE ON SCHEMA public FROM public"))
+        .await;
+    let text = refusal(&place, &url.replace("evenkeel:evenkeel", &format!("{guest}:hidden")), "migrate").await;
+    assert!(text.contains(&format!("`{guest}` may not make tables")) && text.contains("grant it CREATE"), "{text}");
+    place.sql(&format!("DROP ROLE {guest}")).await;
     assert!(refusal(&place, "postgres://", "check").await.contains("names no server"));
 }
 
@@ -148,11 +156,7 @@ async fn check_asks_no_server_and_migrate_makes_the_tables() {
 }
 
 async fn tables(place: &Place) -> Vec<String> {
-    use sea_orm::{ConnectionTrait, Database, Statement};
-    let ledger = Database::connect(place.url()).await.unwrap();
-    let sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
-    let rows = ledger.query_all_raw(Statement::from_string(ledger.get_database_backend(), sql)).await.unwrap();
-    ledger.close().await.unwrap();
+    let rows = place.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").await;
     rows.iter().map(|row| row.try_get("", "tablename").unwrap()).collect()
 }
 
@@ -228,5 +232,50 @@ async fn events_are_handled_over_tls() {
         let id = engine.submit(NewEvent::raw("a", Payload::default())).await.unwrap().id;
         assert_eq!(settled(&engine, id).await.status, Status::Success);
     }
+    stop(engine).await;
+}
+
+#[actix::test]
+async fn commits_whose_answers_are_lost_are_done_again_and_recognise_themselves() {
+    let Some(place) = Place::on_postgres() else { return };
+    let wire = Wire::to(&place.url()).await;
+    let mut config = place.config();
+    config.database.url = wire.url(&place.url());
+    let (cut, calls) = (wire.clone(), Calls::default());
+    let count = calls.clone();
+    let handler = move |event: Event<Payload>| {
+        count.next();
+        // The next commit is the one that writes down how this ends.
+        match event.subject.as_deref() {
+            Some("lost") => cut.breaks(Fate::AnswerLost),
+            Some("unsent") => cut.breaks(Fate::NeverSent),
+            _ => {}
+        }
+        async { Ok(()) }
+    };
+    let engine = Engine::builder().config(config).handler_fn("a", handler).start().await.unwrap();
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        for accepting in [None, Some(Fate::AnswerLost), Some(Fate::NeverSent)] {
+            for finishing in ["-", "lost", "unsent"] {
+                if let Some(fate) = accepting {
+                    wire.breaks(fate);
+                }
+                let event = NewEvent::raw("a", Payload::default()).id(format!("{n} {accepting:?} {finishing}"));
+                let accepted = engine.submit(event.subject(finishing)).await.unwrap();
+                assert!(!accepted.duplicate);
+                let record = settled(&engine, accepted.id).await;
+                assert_eq!((record.status, record.attempt_count), (Status::Success, 1));
+                ids.push(accepted.id);
+            }
+        }
+    }
+    assert_eq!(calls.count(), ids.len());
+    assert_eq!(engine.reads().list(&Default::default(), None, 100).await.unwrap().len(), ids.len());
+    for id in ids {
+        assert_eq!(harness::attempts(&engine, id).await, [AttemptStatus::Success]);
+    }
+    // Two thirds of the accepts and of the finishes.
+    assert_eq!(engine.metrics().commit_failures.with_label_values(&["unknown"]).get(), 60);
     stop(engine).await;
 }

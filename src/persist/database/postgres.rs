@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::transaction::Transaction;
 use super::{OpenError, migrate, socket};
 use crate::persist::Config;
+use crate::persist::fault::sqlstate;
 
 /// How long it may take to connect.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -28,8 +29,10 @@ const ONE_MIGRATION: &str = "SELECT pg_advisory_xact_lock(1702260332, hashtext(c
 
 /// What every session is set to. A node that froze must not hold locks that others wait for, and a connection with
 /// nobody at its other end must not last.
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 7] = [
     ("idle_in_transaction_session_timeout", "5s"),
+    // Compiling a plan takes longer than any statement here.
+    ("jit", "off"),
     ("lock_timeout", "2s"),
     ("statement_timeout", "10s"),
     ("tcp_keepalives_idle", "5"),
@@ -52,7 +55,7 @@ impl Writer {
         let mut slot = Arc::clone(&self.slot).lock_owned().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect(&self.options).await.map_err(conn)?,
+            None => connect(&self.options).await?,
         };
         Transaction::begin(connection, slot).await
     }
@@ -87,9 +90,9 @@ pub(super) async fn open(
 ) -> Result<(Writer, DatabaseConnection), OpenError> {
     let options = options.application_name("evenkeel").disable_statement_logging();
     let writing = options.clone().options(SESSION).options(BY_KEY);
-    let mut writer = connect(&writing).await.map_err(|error| refusal(&options, error))?;
+    let failed = |source| refusal(&options, source);
+    let mut writer = connect(&writing).await.map_err(failed)?;
     inspect(&mut writer, &options).await?;
-    let failed = |source| OpenError::Postgres { server: name(&options), source };
     let migrating = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
     let migrating = DatabaseConnection::from(migrating);
     migrate(&migrating, Some(ONE_MIGRATION)).await.map_err(failed)?;
@@ -122,7 +125,7 @@ fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
 }
 
 /// Opens the connection that writes, if no other process has one.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, DbErr> {
     let connecting = async {
         let mut connection = PgConnection::connect_with(options).await?;
         socket::tune(options.get_port());
@@ -131,16 +134,15 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error
         Ok(connection)
     };
     let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-    tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(late)
+    tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(late).map_err(conn)
 }
 
 /// Whether this server can keep what the ledger promises.
 async fn inspect(connection: &mut PgConnection, options: &PgConnectOptions) -> Result<(), OpenError> {
     let settings = "SELECT current_setting('fsync'), current_setting('synchronous_commit'), \
                     current_setting('server_encoding')";
-    let failed = |error| OpenError::Postgres { server: name(options), source: conn(error) };
     let (fsync, commit, encoding): (String, String, String) =
-        sqlx::query_as(settings).fetch_one(connection).await.map_err(failed)?;
+        sqlx::query_as(settings).fetch_one(connection).await.map_err(|error| refusal(options, conn(error)))?;
     let server = name(options);
     if fsync != "on" {
         return Err(OpenError::NotDurable(server));
@@ -159,18 +161,16 @@ async fn inspect(connection: &mut PgConnection, options: &PgConnectOptions) -> R
     Ok(())
 }
 
-/// Why the server did not let us in, and what to do about it.
-fn refusal(options: &PgConnectOptions, error: sqlx::Error) -> OpenError {
-    let server = name(options);
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-    match code.as_str() {
-        "28000" | "28P01" => OpenError::Login { server, user: options.get_username().to_owned(), source: conn(error) },
-        "3D000" => OpenError::NoDatabase(server),
-        "55P03" => OpenError::TakenServer(server),
-        "" if matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => {
-            OpenError::Unreachable { server, source: conn(error) }
-        }
-        _ => OpenError::Postgres { server, source: conn(error) },
+/// Why the server does not serve us, and what to do about it.
+fn refusal(options: &PgConnectOptions, source: DbErr) -> OpenError {
+    let (server, user) = (name(options), options.get_username().to_owned());
+    match sqlstate(&source).as_deref() {
+        Some("28000" | "28P01") => OpenError::Login { server, user, source },
+        Some("3D000") => OpenError::NoDatabase(server),
+        Some("42501") => OpenError::Rights { server, user, source },
+        Some("55P03") => OpenError::TakenServer(server),
+        None => OpenError::Unreachable { server, source },
+        _ => OpenError::Postgres { server, source },
     }
 }
 

@@ -83,7 +83,9 @@ impl Transaction {
     }
 
     async fn run(&self, sql: &'static str) -> Result<(), DbErr> {
-        self.execute_with(sqlx::query(sql)).await.map(drop)
+        let mut connection = self.connection.lock().await;
+        let answer = self.answer(sqlx::raw_sql(sql).execute(&mut *connection)).await;
+        answer.map(drop).map_err(|error| DbErr::Exec(runtime(error)))
     }
 
     async fn execute_with<A>(&self, query: Query<'_, Postgres, A>) -> Result<PgQueryResult, DbErr>
