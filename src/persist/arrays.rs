@@ -59,7 +59,7 @@ impl Array {
             (Self::Long(column), Value::BigInt(value)) => column.push(value),
             (Self::Text(column), Value::String(value)) => column.push(value),
             (Self::Id(column), Value::Uuid(value)) => column.push(value),
-            (_, value) => return Err(DbErr::Type(format!("{value:?} is of another type than its column"))),
+            (_, _) => return Err(DbErr::Type("a value is of another type than its column".to_owned())),
         }
         Ok(())
     }

@@ -83,12 +83,14 @@ pub enum OpenError {
     },
     /// The server has no such database.
     #[error(
-        "there is no database {0}. Make it, with `CREATE DATABASE … ENCODING 'UTF8'` or createdb: Evenkeel makes its tables, not its database"
+        "there is no database {0}. Make it, with `CREATE DATABASE … ENCODING 'UTF8'` or createdb: Evenkeel makes its \
+         tables, not its database"
     )]
     NoDatabase(String),
     /// The user may not make tables.
     #[error(
-        "`{user}` may not make tables in {server}: {source}. Make it the database's owner, or grant it CREATE on its schema"
+        "`{user}` may not make tables in {server}: {source}. Make it the database's owner, or grant it CREATE on its \
+         schema"
     )]
     Rights {
         /// Where.
@@ -127,8 +129,8 @@ pub enum OpenError {
     },
 }
 
-/// Where the ledger is. Shown without a password.
-#[derive(Clone, Debug)]
+/// Where the ledger is. Shown without a password, to programmers too.
+#[derive(Clone)]
 pub enum Location {
     /// A file.
     Sqlite(PathBuf),
@@ -157,6 +159,12 @@ impl fmt::Display for Location {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
             Self::Postgres(options) => f.write_str(&postgres::name(options)),
         }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
@@ -255,6 +263,8 @@ mod tests {
         let shown = |url: &str| Location::of(url).unwrap().to_string();
         assert_eq!(shown("postgres://bob:hidden@db.example:5433/events"), "db.example:5433/events");
         assert_eq!(shown("postgresql://bob:hidden@db/events?sslmode=require"), "db:5432/events");
+        let debug = format!("{:?}", Location::of("postgres://bob:hidden@db/events").unwrap());
+        assert_eq!(debug, "db:5432/events");
         let error = Location::of("postgres://bob:hidden@db:port/events").unwrap_err().to_string();
         assert!(error.contains("invalid port") && !error.contains("hidden"), "{error}");
     }

@@ -12,7 +12,8 @@ pub(super) fn statement(backend: DbBackend, sql: &str, values: impl IntoIterator
     }
 }
 
-/// Its marks are numbered, and it does not take the name of an index: it knows the sizes of its tables.
+/// Its marks are numbered, and it does not take the name of an index: it knows the sizes of its tables. No statement has
+/// a question mark that is none of its marks.
 pub(super) fn for_postgres(sql: &str) -> String {
     let mut parts = sql.split(" INDEXED BY ");
     let mut plain = parts.next().unwrap_or_default().to_owned();

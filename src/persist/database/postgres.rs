@@ -21,7 +21,8 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// A reader that has rested longer is asked for a sign of life before it is used.
 const RESTED: Duration = Duration::from_secs(1);
 
-/// Held by the connection that writes, for as long as it lives: the ledger of this schema has one process.
+/// Held by the connection that writes, for as long as it lives: the ledger of this schema has one process. The number is
+/// `evnk`, so that it is nobody else's.
 const ONE_PROCESS: &str = "SELECT pg_advisory_lock(1702260331, hashtext(coalesce(current_schema(), '')))";
 
 /// Held while tables are made, so that two processes that start at once do no harm.
