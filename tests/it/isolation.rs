@@ -42,10 +42,11 @@ async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread(plac
         let id = engine.submit(event("healthy")).await.unwrap().id;
         assert_eq!(settled(&engine, id).await.status, Status::Success);
     }
-    for id in stuck {
-        assert_eq!(until(&engine, id, Status::Processing).await.record.attempt_count, 1);
+    for id in &stuck {
+        assert_eq!(until(&engine, *id, Status::Processing).await.record.attempt_count, 1);
     }
     drop(release);
+    assert_eq!(settled(&engine, stuck[0]).await.status, Status::Success);
     stop(engine).await;
 }
 

@@ -22,17 +22,32 @@ pub(super) fn tune(port: u16) {
 
 #[cfg(target_os = "linux")]
 fn try_tune(port: u16) -> io::Result<()> {
+    use std::fs::File;
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::fs::FileTypeExt;
+
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
     let process = pidfd_open(getpid(), PidfdFlags::empty())?;
     for entry in std::fs::read_dir("/proc/self/fd")? {
-        let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let entry = entry?;
+        let is_socket = std::fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Never a file: closing what was borrowed would drop the locks of this process on it, as SQLite's.
+        if !is_socket {
+            continue;
+        }
         let file = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
             // Closed since.
             Err(rustix::io::Errno::BADF) => continue,
-            file => file?,
+            file => File::from(file?),
         };
-        // What is no socket, or connected to nobody, has no peer.
+        if !file.metadata()?.file_type().is_socket() {
+            // Its number has become a file's meanwhile. It stays open, for the same reason.
+            let _ = file.into_raw_fd();
+            continue;
+        }
+        // What is connected to nobody has no peer.
         let peer = rustix::net::getpeername(&file).ok().flatten();
         let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
         if peer.is_some_and(|peer| peer.port() == port) {
@@ -69,6 +84,8 @@ fn try_tune(_: u16) -> io::Result<()> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
+    use std::os::unix::fs::MetadataExt;
+
     use rustix::net::sockopt::{socket_keepalive, tcp_user_timeout};
 
     use super::*;
@@ -83,5 +100,25 @@ mod tests {
         assert_eq!(streams.each_ref().map(|stream| stream.nodelay().unwrap()), [true, false]);
         assert_eq!(streams.each_ref().map(|stream| socket_keepalive(stream).unwrap()), [true, false]);
         assert_eq!(streams.each_ref().map(|stream| tcp_user_timeout(stream).unwrap()), [11_000, 0]);
+    }
+
+    /// The locks that this process holds on a file.
+    fn locks(inode: u64) -> usize {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let ours = format!(" {} ", std::process::id());
+        locks.lines().filter(|lock| lock.contains(&ours) && lock.contains(&format!(":{inode} "))).count()
+    }
+
+    #[test]
+    fn the_locks_on_files_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("locked.db");
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch("CREATE TABLE t (n); BEGIN IMMEDIATE").unwrap();
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        let before = locks(inode);
+        assert!(before > 0);
+        drop(try_tune(1));
+        assert_eq!(locks(inode), before);
     }
 }
