@@ -179,7 +179,7 @@ impl Builder {
         prepare(&pool).await?;
         let path = Arbiter::new().handle();
         let intake = start_path(&pool, schemas, &path, &emitter).await;
-        Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(Some(ledger.lock)) })))
+        Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(ledger.lock) })))
     }
 
     /// Runs the service: the engine, its HTTP server, and signals; returns after a drain.

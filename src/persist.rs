@@ -5,6 +5,7 @@
 
 mod accept;
 mod actor;
+mod arrays;
 mod chemical;
 mod claim;
 mod column;
@@ -13,16 +14,21 @@ mod commit;
 mod config;
 mod counts;
 mod database;
+mod dialect;
 mod fault;
 mod finish;
 mod interest;
 mod operate;
+#[cfg(test)]
+#[path = "../tests/it/place.rs"]
+mod place;
 mod reads;
 mod record;
 mod recover;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +42,7 @@ use uuid::Uuid;
 pub use chemical::{Chemical, ChemicalChange, Description, PastChange};
 pub use command::{Attempt, Due, Finish};
 pub use config::Config;
-pub use database::{OpenError, sqlite_path};
+pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
 pub use operate::{Action, Operation};
 pub use reads::{CountsByLane, Filter, Reads, Whole};
@@ -46,6 +52,7 @@ pub use recover::Orphan;
 use crate::clock::Timestamp;
 use crate::telemetry::Metrics;
 use command::{Command, Reply};
+use tx::Tx;
 
 /// How much may wait to be accepted, in KiB; an event takes at least one. Above it callers are told to come back.
 const ACCEPT_ROOM: u32 = 32 * 1_024;
@@ -91,8 +98,8 @@ pub struct Persist {
 pub struct Ledger {
     /// The way to Persistence.
     pub persist: Persist,
-    /// Released when dropped.
-    pub lock: std::fs::File,
+    /// Released when dropped. None where the connection that writes holds it.
+    pub lock: Option<std::fs::File>,
 }
 
 /// Opens and migrates the database and starts Persistence on a thread of its own.
@@ -116,10 +123,8 @@ pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledge
 /// [`OpenError`], which says what to do.
 pub async fn migrate(config: &Config) -> Result<(), OpenError> {
     let opened = database::open(config).await?;
-    let path = sqlite_path(&config.url)?;
-    let failed = |source| OpenError::Database { path, source };
-    opened.readers.close().await.map_err(failed.clone())?;
-    opened.writer.get().close().await.map_err(failed)
+    let closed = opened.readers.close().await.and(opened.writer.close().await);
+    closed.map_err(OpenError::Closing)
 }
 
 impl Persist {
@@ -196,7 +201,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn register(&self, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
-        recover::register(&self.writer.get(), self.node, name, handlers, now).await
+        self.write(async |tx| recover::register(tx, self.node, name, handlers, now).await).await
     }
 
     /// What processes that are gone had in hand, some of it, and whether they were stopping on purpose.
@@ -204,7 +209,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn orphans(&self) -> Result<Vec<(Orphan, bool)>, DbErr> {
-        let draining: HashMap<Uuid, bool> = recover::others(&self.writer.get(), self.node).await?;
+        let draining: HashMap<Uuid, bool> = recover::others(&self.reads.db, self.node).await?;
         let orphans = recover::claims(&self.reads.db, self.node, true, 1_000).await?;
         let whole = |orphan: Orphan| {
             let drained = draining.get(&orphan.owner).copied().unwrap_or(false);
@@ -226,7 +231,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn bury_nodes(&self, now: Timestamp) -> Result<(), DbErr> {
-        recover::bury_nodes(&self.writer.get(), self.node, now).await
+        self.write(async |tx| recover::bury_nodes(tx, self.node, now).await).await
     }
 
     /// Says that this process stops on purpose.
@@ -234,7 +239,7 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn draining(&self) -> Result<(), DbErr> {
-        recover::drain(&self.writer.get(), self.node).await
+        self.write(async |tx| recover::drain(tx, self.node).await).await
     }
 
     /// Lets the running commit end, and closes the database. Who still waits for an answer then gets [`Error::Lost`].
@@ -246,7 +251,14 @@ impl Persist {
         drop(tokio::time::timeout(CLOSING, self.claim(Vec::new())).await);
         self.arbiter.stop();
         self.reads.db.close_by_ref().await?;
-        self.writer.get().close_by_ref().await
+        self.writer.close().await
+    }
+
+    /// Writes beside Persistence: only at start and stop.
+    async fn write(&self, what: impl AsyncFnOnce(&Tx) -> Result<(), DbErr>) -> Result<(), DbErr> {
+        let tx = self.writer.begin().await?;
+        what(&tx).await?;
+        tx.commit().await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {

@@ -64,7 +64,7 @@ pub(super) fn check(args: &CheckArgs, screen: &mut Screen<'_>) -> anyhow::Result
     loaded.check(handlers::KINDS)?;
     handlers::Configured::all(&loaded)?;
     ingest::Schemas::load(&loaded.config.schema, &loaded.base_dir)?;
-    persist::sqlite_path(&loaded.config.database.url)?;
+    persist::Location::of(&loaded.config.database.url)?;
     let source = loaded.source.as_deref().unwrap_or("the embedded defaults");
     let (handlers, schemas) = (loaded.config.handler.len(), loaded.config.schema.len());
     screen.line(format!("{source}: good, with {handlers} handlers and {schemas} schemas"))?;
@@ -75,6 +75,6 @@ pub(super) fn migrate(args: &MigrateArgs, screen: &mut Screen<'_>) -> anyhow::Re
     let loaded = Config::load(args.config.file().as_deref())?;
     loaded.check(handlers::KINDS)?;
     actix::System::new().block_on(persist::migrate(&loaded.config.database))?;
-    screen.line(format!("{} is up to date", persist::sqlite_path(&loaded.config.database.url)?.display()))?;
+    screen.line(format!("{} is up to date", persist::Location::of(&loaded.config.database.url)?))?;
     Ok(Exit::Done)
 }

@@ -105,14 +105,18 @@ fn check_bind(bind: &str, found: &mut Vec<Problem>) {
 
 fn check_database(url: &str, found: &mut Vec<Problem>) {
     // The rest of the URL may hold a password.
-    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    let (scheme, rest) = url.split_once(':').unzip();
+    let rest = rest.unwrap_or_default();
     let what = match scheme {
-        Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
+        Some("sqlite") if rest.trim_start_matches("//").is_empty() => {
             "names no file, such as sqlite://evenkeel-data/evenkeel.db"
         }
         Some("sqlite") => return,
-        Some("postgres" | "postgresql") => "this version has no PostgreSQL yet, only sqlite://",
-        _ => "must start with sqlite://, such as sqlite://evenkeel-data/evenkeel.db",
+        Some("postgres" | "postgresql") if rest.trim_start_matches('/').is_empty() => {
+            "names no server, such as postgres://user:password@127.0.0.1:5432/evenkeel"
+        }
+        Some("postgres" | "postgresql") => return,
+        _ => "must start with sqlite:// or postgres://, such as sqlite://evenkeel-data/evenkeel.db",
     };
     found.push(Problem::new(KeyPath::new(&["database", "url"]), what));
 }
@@ -186,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn only_sqlite_is_there_and_a_password_is_not_shown() {
-        let postgres = problems("[database]\nurl = 'postgres://bob:hidden@db/evenkeel'");
-        assert_eq!(postgres, "database.url: this version has no PostgreSQL yet, only sqlite://");
+    fn a_database_is_sqlite_or_postgres_and_a_password_is_not_shown() {
+        assert!(problems("[database]\nurl = 'postgres://'").contains("names no server"));
+        Config::parse("[database]\nurl = 'postgres://bob:hidden@db/evenkeel'", "c").unwrap().check(&[]).unwrap();
         assert!(
             problems("[database]\nurl = 'mysql://bob:hidden@db'")
-                .starts_with("database.url: must start with sqlite://")
+                .starts_with("database.url: must start with sqlite:// or postgres://")
         );
         assert!(problems("[database]\nurl = 'sqlite://'").contains("names no file"));
         Config::parse("[database]\nurl = 'sqlite:a.db'", "c").unwrap().check(&[]).unwrap();

@@ -9,25 +9,32 @@ use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
 use super::record::{Entry, NewRecord, Taken};
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Bytes, Id, Int, Long, Text},
+};
+use super::tx::Tx;
 use crate::event::Extensions;
 use crate::lifecycle::{Status, Verb, transition};
 
 const KEYS: Bulk = Bulk {
-    head: "INSERT INTO idempotency_key (event_id, source, record_id, checksum, processed_at) VALUES ",
+    head: "INSERT INTO idempotency_key (event_id, source, record_id, checksum, processed_at) ",
+    types: &[Text, Text, Id, Bytes, Long],
     row: "(?, ?, ?, ?, ?)",
     tail: " ON CONFLICT DO NOTHING",
 };
 
 pub(super) const HOLDERS: Bulk = Bulk {
-    head: "SELECT k.event_id, k.source, k.record_id, k.checksum, r.status FROM (VALUES ",
+    head: "SELECT k.event_id, k.source, k.record_id, k.checksum, r.status FROM (",
+    types: &[Text, Text],
     row: "(?, ?)",
     tail: ") AS v JOIN idempotency_key k ON k.event_id = v.column1 AND k.source = v.column2 \
            LEFT JOIN event_record r ON r.id = k.record_id",
 };
 
 pub(super) const PRESENT: Bulk = Bulk {
-    head: "SELECT r.id, r.status, r.duplicate_of, o.status AS original FROM (VALUES ",
+    head: "SELECT r.id, r.status, r.duplicate_of, o.status AS original FROM (",
+    types: &[Id],
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1 LEFT JOIN event_record o ON o.id = r.duplicate_of",
 };
@@ -36,7 +43,11 @@ const RECORDS: Bulk = Bulk {
     head: "INSERT INTO event_record (id, event_id, source, event_type, subject, time, ordering_key, content_type, data, \
            extensions, bus, topic, partition, position, status, final_status, handler_name, retry_count, attempt_count, \
            crash_count, round, error, next_attempt_at, owner, attempt_id, claimed_at, duplicate_of, created_at, \
-           updated_at, completed_at) VALUES ",
+           updated_at, completed_at) ",
+    types: &[
+        Id, Text, Text, Text, Text, Text, Text, Text, Bytes, Text, Text, Text, Int, Long, Text, Text, Text, Int, Text,
+        Long, Id, Id, Long, Id, Long, Long, Long,
+    ],
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     tail: "",
 };
@@ -133,7 +144,8 @@ async fn hold_keys(tx: &Tx, records: &[&NewRecord]) -> Result<Holders, Fault> {
             Holder { record_id: row.try_get("", "record_id")?, checksum: row.try_get("", "checksum")?, status };
         holders.insert(key, holder);
     }
-    Ok(holders)
+    // Whoever held one of the keys has let it go since.
+    if holders.len() == sorted.len() { Ok(holders) } else { Err(Fault::Moved) }
 }
 
 fn key(record: &NewRecord) -> Key<'_> {

@@ -14,7 +14,11 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Double, Id, Long, Text},
+};
+use super::tx::Tx;
 use crate::clock::Timestamp;
 
 pub use reads::{Chemical, PastChange};
@@ -60,14 +64,15 @@ impl ChemicalChange {
 
 const HISTORY: Bulk = Bulk {
     head: "INSERT INTO chemical_status_change (record_id, cas, status, previous_status, changed_at, sequence, name, \
-           formula, inchikey, pubchem_cid, molecular_weight, recorded_at) VALUES ",
+           formula, inchikey, pubchem_cid, molecular_weight, recorded_at) ",
+    types: &[Id, Text, Text, Text, Long, Long, Text, Text, Text, Long, Double, Long],
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     tail: " ON CONFLICT (record_id) DO NOTHING",
 };
 
 const STATUSES: Bulk = Bulk {
-    head: "INSERT INTO chemical_status (cas, status, previous_status, changed_at, sequence, record_id, updated_at) \
-           VALUES ",
+    head: "INSERT INTO chemical_status (cas, status, previous_status, changed_at, sequence, record_id, updated_at) ",
+    types: &[Text, Text, Text, Long, Long, Id, Long],
     row: "(?, ?, ?, ?, ?, ?, ?)",
     tail: " ON CONFLICT (cas) DO UPDATE SET status = excluded.status, previous_status = excluded.previous_status, \
            changed_at = excluded.changed_at, sequence = excluded.sequence, record_id = excluded.record_id, \
@@ -102,8 +107,9 @@ pub(super) const DESCRIPTIONS: Bulk = Bulk {
         newest!("pubchem_cid"),
         ", ",
         newest!("molecular_weight"),
-        " FROM (VALUES "
+        " FROM ("
     ),
+    types: &[Text],
     row: "(?)",
     tail: ") AS v WHERE chemical_status.cas = v.column1",
 };

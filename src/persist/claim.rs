@@ -3,20 +3,26 @@
 use std::collections::{HashMap, HashSet};
 
 use evenkeel_entity::event_record;
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::column::{WAITING, signed, unsigned, word};
 use super::command::Due;
 use super::counts::Counts;
+use super::dialect::{skip_locked, statement};
 use super::fault::Fault;
 use super::record::Claim;
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Id, Int, Long},
+};
+use super::tx::Tx;
 use crate::lifecycle::{Status, Verb, transition};
 
 pub(super) const CLAIMS: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'PROCESSING', attempt_id = v.column2, attempt_count = v.column3, \
-           owner = v.column4, claimed_at = v.column5, updated_at = v.column5, next_attempt_at = NULL FROM (VALUES ",
+           owner = v.column4, claimed_at = v.column5, updated_at = v.column5, next_attempt_at = NULL FROM (",
+    types: &[Id, Id, Int, Id, Long],
     row: "(?, ?, ?, ?, ?)",
     // The number as well: an event that waited in memory may have been claimed from the ledger meanwhile, have failed,
     // and wait for its retry.
@@ -25,7 +31,8 @@ pub(super) const CLAIMS: Bulk = Bulk {
 };
 
 pub(super) const STANDING: Bulk = Bulk {
-    head: "SELECT r.id, r.status, r.attempt_id, r.attempt_count FROM (VALUES ",
+    head: "SELECT r.id, r.status, r.attempt_id, r.attempt_count FROM (",
+    types: &[Id],
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1",
 };
@@ -64,10 +71,11 @@ pub(super) async fn claim(
 
 /// Claims what is due, oldest first.
 pub(super) async fn claim_due(tx: &Tx, due: &Due, node: Uuid, counts: &mut Counts) -> Result<Vec<Claim>, Fault> {
-    let sql = due_sql(due);
+    let backend = tx.get_database_backend();
+    let sql = due_sql(backend, due);
     let mut values: Vec<Value> = due.handlers.iter().map(|handler| handler.as_str().into()).collect();
     values.extend([due.now.0.into(), i64::try_from(due.attempt_ids.len()).unwrap_or(i64::MAX).into()]);
-    let rows = tx.query_all_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
+    let rows = tx.query_all_raw(statement(backend, &sql, values)).await?;
     let mut claims = Vec::with_capacity(rows.len());
     for (row, attempt_id) in rows.iter().zip(&due.attempt_ids) {
         claims.push(Claim::from_model(event_record::Model::from_query_result(row, "")?, *attempt_id, due.now)?);
@@ -78,13 +86,14 @@ pub(super) async fn claim_due(tx: &Tx, due: &Due, node: Uuid, counts: &mut Count
 }
 
 /// The query for what is due. Suspects have an index of their own, so that they block no lane's head.
-pub(super) fn due_sql(due: &Due) -> String {
+pub(super) fn due_sql(backend: DbBackend, due: &Due) -> String {
     let marks = vec!["?"; due.handlers.len()].join(", ");
     let (index, crashes) =
         if due.suspects { ("event_record_suspect", ">= 2") } else { ("event_record_waiting", "< 2") };
     format!(
         "SELECT * FROM event_record INDEXED BY {index} WHERE {WAITING} AND crash_count {crashes} \
-         AND handler_name IN ({marks}) AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?"
+         AND handler_name IN ({marks}) AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?{}",
+        skip_locked(backend)
     )
 }
 

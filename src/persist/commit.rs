@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use super::counts::Counts;
 use super::database::Connection;
 use super::fault::Fault;
 use super::record::{Claim, NewRecord, Taken};
-use super::rows::Tx;
+use super::tx::Tx;
 use super::{accept, claim, finish, operate};
 use crate::telemetry::Metrics;
 
@@ -94,11 +93,7 @@ impl Writer {
     /// One try.
     pub(super) async fn write(&self, commands: &[Command], careful: bool) -> Result<Vec<Answer>, Fault> {
         let started = Instant::now();
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        let tx = match self.db.get().begin_with_options(options).await {
+        let tx = match self.db.begin().await {
             Ok(tx) => tx,
             Err(error) => {
                 let fault = Fault::from(&error);

@@ -13,7 +13,8 @@ use crate::config::written;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// `sqlite://` and a path, relative to the working directory; the file is made if there is none.
+    /// `sqlite://` and a path, relative to the working directory; the file is made if there is none. Or
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; that database has to be there.
     pub url: String,
     /// The most connections that read; writes have one of their own.
     pub max_connections: u32,

@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Id, Long, Text},
+};
+use super::tx::Tx;
 use crate::lifecycle::{Status, Transition};
 
 const UPSERT: Bulk = Bulk {
-    head: "INSERT INTO status_count (node, handler_name, status, n) VALUES ",
+    head: "INSERT INTO status_count (node, handler_name, status, n) ",
+    types: &[Id, Text, Text, Long],
     row: "(?, ?, ?, ?)",
     tail: " ON CONFLICT (node, handler_name, status) DO UPDATE SET n = status_count.n + excluded.n",
 };

@@ -1,22 +1,34 @@
-//! The database: opening it, locking it, and bringing its tables up to date.
+//! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+mod postgres;
+mod socket;
+mod sqlite;
+mod transaction;
+
+use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
 
 use evenkeel_migration::{Migrator, MigratorTrait};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 
 use super::Config;
+use super::tx::Tx;
+pub(super) use transaction::Transaction;
 
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No SQLite URL.
-    #[error("`{0}` is no database URL that this version knows; give `sqlite://PATH`")]
+    /// No URL of a database.
+    #[error(
+        "`{0}` is no database URL that this version knows; give `sqlite://PATH` or \
+         `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"
+    )]
     Url(String),
+    /// A PostgreSQL URL that cannot be read. It is not shown: there may be a password in it.
+    #[error("`database.url` cannot be read: {0}; give `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    PostgresUrl(String),
     /// The folder of the database cannot be made.
     #[error("cannot make the folder {path}: {source}. Choose a folder that this user may write to")]
     Folder {
@@ -46,6 +58,114 @@ pub enum OpenError {
         /// Why.
         source: DbErr,
     },
+    /// Nobody answers there.
+    #[error(
+        "cannot reach PostgreSQL at {server}: {source}. Is it running, and are host and port in `database.url` right?"
+    )]
+    Unreachable {
+        /// Which.
+        server: String,
+        /// Why.
+        source: DbErr,
+    },
+    /// The server does not let this user in.
+    #[error(
+        "PostgreSQL at {server} does not let `{user}` in: {source}. Correct user and password in `database.url`, or the \
+         server's pg_hba.conf"
+    )]
+    Login {
+        /// Which.
+        server: String,
+        /// Who.
+        user: String,
+        /// Why.
+        source: DbErr,
+    },
+    /// The server has no such database.
+    #[error(
+        "there is no database {0}. Make it, with `CREATE DATABASE … ENCODING 'UTF8'` or createdb: Evenkeel makes its \
+         tables, not its database"
+    )]
+    NoDatabase(String),
+    /// The user may not make tables.
+    #[error(
+        "`{user}` may not make tables in {server}: {source}. Make it the database's owner, or grant it CREATE on its \
+         schema"
+    )]
+    Rights {
+        /// Where.
+        server: String,
+        /// Who.
+        user: String,
+        /// Why.
+        source: DbErr,
+    },
+    /// Another process has the ledger.
+    #[error(
+        "another process is using {0}. A ledger serves one process: stop that one, or give this one another database"
+    )]
+    TakenServer(String),
+    /// The server does not write through.
+    #[error("PostgreSQL at {0} runs with fsync = off: a power cut would lose accepted events. Turn it on")]
+    NotDurable(String),
+    /// The database cannot hold every text.
+    #[error("the database {server} is encoded in {encoding}. Make one with `CREATE DATABASE … ENCODING 'UTF8'`")]
+    Encoding {
+        /// Which.
+        server: String,
+        /// In what.
+        encoding: String,
+    },
+    /// It was migrated, and could not be closed.
+    #[error("the database cannot be closed: {0}")]
+    Closing(DbErr),
+    /// PostgreSQL's own error.
+    #[error("cannot open the database {server}: {source}")]
+    Postgres {
+        /// Which.
+        server: String,
+        /// Why.
+        source: DbErr,
+    },
+}
+
+/// Where the ledger is. Shown without a password, to programmers too.
+#[derive(Clone)]
+pub enum Location {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server and its database.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Location {
+    /// What a URL says; nothing is opened.
+    ///
+    /// # Errors
+    /// [`OpenError::Url`] or [`OpenError::PostgresUrl`].
+    pub fn of(url: &str) -> Result<Self, OpenError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options =
+                url.parse().map_err(|error: sea_orm::sqlx::Error| OpenError::PostgresUrl(error.to_string()))?;
+            return Ok(Self::Postgres(Box::new(options)));
+        }
+        sqlite_path(url).map(Self::Sqlite)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(options) => f.write_str(&postgres::name(options)),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 /// The open database: one connection that writes, a pool that reads, and the lock that keeps other processes out.
@@ -53,39 +173,41 @@ pub enum OpenError {
 pub(super) struct Opened {
     pub writer: Connection,
     pub readers: DatabaseConnection,
-    pub lock: File,
+    /// PostgreSQL's lock goes with the connection that writes.
+    pub lock: Option<File>,
 }
 
-/// The one connection that writes. It can be thrown away and opened again.
+/// The one connection that writes.
 #[derive(Debug)]
-pub(super) struct Connection {
-    path: PathBuf,
-    config: Config,
-    open: RwLock<DatabaseConnection>,
+pub(super) enum Connection {
+    Sqlite(sqlite::Writer),
+    Postgres(postgres::Writer),
 }
 
 impl Connection {
-    /// The connection that is open at present.
-    pub(super) fn get(&self) -> DatabaseConnection {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) async fn begin(&self) -> Result<Tx, DbErr> {
+        match self {
+            Self::Sqlite(writer) => writer.begin().await.map(Tx::Sqlite),
+            Self::Postgres(writer) => writer.begin().await.map(Tx::Postgres),
+        }
     }
 
-    /// Throws the connection away and opens another. Needed after every transaction whose rollback or commit failed:
-    /// SQLite may have rolled back by itself (a full disk), and sqlx counts a transaction that is not there any more;
-    /// what it would then call a commit would be the release of a savepoint, and no commit at all.
+    /// Sees to a fresh connection after a transaction whose end is not known.
     pub(super) async fn reopen(&self) -> Result<(), DbErr> {
-        let old = self.get();
-        // Closed first: it may still hold the lock that the next one needs.
-        let closed = tokio::time::timeout(CLOSING, old.close_by_ref()).await;
-        tracing::info!(in_time = closed.is_ok(), "opening the ledger's connection again");
-        let fresh = connect(&self.path, &self.config, true).await?;
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        match self {
+            Self::Sqlite(writer) => writer.reopen().await,
+            // Its connection went with the transaction.
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(writer) => writer.get().close().await,
+            Self::Postgres(writer) => writer.close().await,
+        }
     }
 }
-
-/// How long a connection may take to close.
-const CLOSING: Duration = Duration::from_secs(2);
 
 /// The path in a SQLite URL.
 ///
@@ -99,74 +221,29 @@ pub fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// Opens the database, makes it if it is not there, and migrates it.
+/// Opens the database and migrates it.
 pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
-    let path = sqlite_path(&config.url)?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    match Location::of(&config.url)? {
+        Location::Sqlite(path) => {
+            let (writer, readers, lock) = sqlite::open(path, config).await?;
+            Ok(Opened { writer: Connection::Sqlite(writer), readers, lock: Some(lock) })
+        }
+        Location::Postgres(options) => {
+            let (writer, readers) = postgres::open(*options, config).await?;
+            Ok(Opened { writer: Connection::Postgres(writer), readers, lock: None })
+        }
     }
-    let lock = lock(&path)?;
-    let failed = |source| OpenError::Database { path: path.clone(), source };
-    let writer = connect(&path, config, true).await.map_err(failed)?;
-    migrate(&writer).await.map_err(failed)?;
-    let writer = Connection { path: path.clone(), config: config.clone(), open: RwLock::new(writer) };
-    let readers = connect(&path, config, false).await.map_err(failed)?;
-    Ok(Opened { writer, readers, lock })
 }
 
 /// All of it or nothing: sea-orm gives SQLite no transaction of its own accord, and a process that is killed between
-/// two statements would leave tables that the next start trips over.
-async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
+/// two statements would leave tables that the next start trips over. `first` waits for others that do the same.
+async fn migrate(writer: &DatabaseConnection, first: Option<&str>) -> Result<(), DbErr> {
     let tx = writer.begin().await?;
+    if let Some(first) = first {
+        tx.execute_unprepared(first).await?;
+    }
     Migrator::up(&tx, None).await?;
     tx.commit().await
-}
-
-/// Locks a file beside the database. Opening the database file itself and closing it again would drop the locks that
-/// SQLite holds on it in this process: POSIX locks belong to the process, not to the handle.
-fn lock(database: &Path) -> Result<File, OpenError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let failed = |source| OpenError::Lock { path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Taken(database.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-async fn connect(path: &Path, config: &Config, write: bool) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
-    options
-        .sqlx_logging(false)
-        .max_connections(if write { 1 } else { config.max_connections })
-        .min_connections(u32::from(write))
-        .acquire_timeout(config.acquire_timeout)
-        .test_before_acquire(false);
-    let path = path.to_owned();
-    // The URL above only chooses the driver: a path with `?` or `%` in it would not survive it.
-    options.map_sqlx_sqlite_opts(move |options| tune(options.filename(&path), write));
-    Database::connect(options).await
-}
-
-fn tune(options: SqliteConnectOptions, write: bool) -> SqliteConnectOptions {
-    let options = options
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(Duration::from_millis(500))
-        .statement_cache_capacity(256)
-        .foreign_keys(false);
-    if !write {
-        return options.read_only(true);
-    }
-    options
-        .create_if_missing(true)
-        // A commit that was answered must survive a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        // 64 MiB of pages and a longer log: clients' ids are mostly random, and these halve what their keys cost.
-        .pragma("cache_size", "-65536")
-        .pragma("wal_autocheckpoint", "20000")
 }
 
 #[cfg(test)]
@@ -179,5 +256,16 @@ mod tests {
         assert_eq!(sqlite_path("sqlite:///abs.db").unwrap(), PathBuf::from("/abs.db"));
         assert!(sqlite_path("postgres://x").is_err());
         assert!(sqlite_path("sqlite://").is_err());
+    }
+
+    #[test]
+    fn a_postgres_url_names_a_server_and_its_password_is_not_shown() {
+        let shown = |url: &str| Location::of(url).unwrap().to_string();
+        assert_eq!(shown("postgres://bob:hidden@db.example:5433/events"), "db.example:5433/events");
+        assert_eq!(shown("postgresql://bob:hidden@db/events?sslmode=require"), "db:5432/events");
+        let debug = format!("{:?}", Location::of("postgres://bob:hidden@db/events").unwrap());
+        assert_eq!(debug, "db:5432/events");
+        let error = Location::of("postgres://bob:hidden@db:port/events").unwrap_err().to_string();
+        assert!(error.contains("invalid port") && !error.contains("hidden"), "{error}");
     }
 }

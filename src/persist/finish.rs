@@ -10,33 +10,41 @@ use super::column::{clean, final_word, signed};
 use super::command::Finish;
 use super::counts::Counts;
 use super::fault::Fault;
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Id, Int, Long, Text},
+};
+use super::tx::Tx;
 use crate::lifecycle::{FinalStatus, Status};
 
 pub(super) const RECORDS: Bulk = Bulk {
     head: "UPDATE event_record SET status = v.column3, final_status = v.column4, retry_count = v.column5, \
            attempt_count = v.column6, crash_count = v.column7, next_attempt_at = v.column8, error = v.column9, \
            updated_at = v.column10, completed_at = v.column11, owner = NULL, attempt_id = NULL, claimed_at = NULL \
-           FROM (VALUES ",
+           FROM (",
+    types: &[Id, Id, Text, Text, Int, Int, Int, Long, Text, Long, Long],
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     tail: ") AS v WHERE event_record.id = v.column1 AND event_record.attempt_id = v.column2",
 };
 
 const ATTEMPTS: Bulk = Bulk {
     head: "INSERT INTO event_attempt (record_id, attempt_number, attempt_id, handler_name, node, status, started_at, \
-           completed_at, processing_time, error_message) VALUES ",
+           completed_at, processing_time, error_message) ",
+    types: &[Id, Int, Id, Text, Id, Text, Long, Long, Long, Text],
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     tail: "",
 };
 
 const DEATHS: Bulk = Bulk {
-    head: "INSERT INTO dead_letter (record_id, round, bus, reason, created_at) VALUES ",
+    head: "INSERT INTO dead_letter (record_id, round, bus, reason, created_at) ",
+    types: &[Id, Int, Text, Text, Long],
     row: "(?, ?, ?, ?, ?)",
     tail: "",
 };
 
 pub(super) const WRITTEN: Bulk = Bulk {
-    head: "SELECT a.attempt_id FROM (VALUES ",
+    head: "SELECT a.attempt_id FROM (",
+    types: &[Id, Int, Text],
     row: "(?, ?, ?)",
     tail: ") AS v JOIN event_attempt a ON a.record_id = v.column1 AND a.attempt_number = v.column2 \
            AND a.status = v.column3",
@@ -44,13 +52,15 @@ pub(super) const WRITTEN: Bulk = Bulk {
 
 /// An event that turned out to be invalid holds no key, so that a corrected one can come in.
 pub(super) const FREE_KEYS: Bulk = Bulk {
-    head: "DELETE FROM idempotency_key WHERE (event_id, source) IN (SELECT r.event_id, r.source FROM (VALUES ",
+    head: "DELETE FROM idempotency_key WHERE (event_id, source) IN (SELECT r.event_id, r.source FROM (",
+    types: &[Id],
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1)",
 };
 
-const NOTES: Bulk = Bulk {
-    head: "UPDATE event_attempt SET error_message = v.column3 FROM (VALUES ",
+pub(super) const NOTES: Bulk = Bulk {
+    head: "UPDATE event_attempt SET error_message = v.column3 FROM (",
+    types: &[Id, Id, Text],
     row: "(?, ?, ?)",
     tail: ") AS v WHERE event_attempt.record_id = v.column1 AND event_attempt.attempt_id = v.column2 \
            AND event_attempt.status = 'ABANDONED'",

@@ -3,14 +3,19 @@
 use evenkeel_entity::{event_record, handler_state, operator_action};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
 use uuid::Uuid;
 
 use super::column::{WAITING, clean, word};
 use super::counts::Counts;
+use super::dialect::statement;
 use super::fault::Fault;
-use super::rows::{Bulk, Tx};
+use super::rows::{
+    Bulk,
+    Type::{Id, Long, Text},
+};
+use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::lifecycle::{Status, Transition, Verb, transition};
 
@@ -86,7 +91,8 @@ impl Action {
 const REDRIVE: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'PENDING', final_status = NULL, completed_at = NULL, retry_count = 0, \
            crash_count = 0, round = round + 1, handler_name = v.column2, next_attempt_at = v.column3, \
-           updated_at = v.column3 FROM (VALUES ",
+           updated_at = v.column3 FROM (",
+    types: &[Id, Text, Long],
     row: "(?, ?, ?)",
     tail: ") AS v WHERE event_record.id = v.column1 \
            AND event_record.final_status IN ('DEAD_LETTER', 'NO_HANDLER')",
@@ -94,13 +100,15 @@ const REDRIVE: Bulk = Bulk {
 
 const DISCARD: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'DISCARDED', final_status = 'DISCARDED', next_attempt_at = NULL, \
-           completed_at = v.column2, updated_at = v.column2 FROM (VALUES ",
+           completed_at = v.column2, updated_at = v.column2 FROM (",
+    types: &[Id, Long],
     row: "(?, ?)",
     tail: ") AS v WHERE event_record.id = v.column1",
 };
 
 const RESOLVE: Bulk = Bulk {
-    head: "UPDATE dead_letter SET resolution = v.column2 FROM (VALUES ",
+    head: "UPDATE dead_letter SET resolution = v.column2 FROM (",
+    types: &[Id, Text],
     row: "(?, ?)",
     tail: ") AS v WHERE dead_letter.record_id = v.column1 AND dead_letter.resolution IS NULL",
 };
@@ -203,7 +211,7 @@ async fn rebind(
         let count = format!("SELECT status, COUNT(*) AS n FROM event_record {which} GROUP BY status");
         let backend = tx.get_database_backend();
         let values = [from.into(), event_type.into()];
-        for row in tx.query_all_raw(Statement::from_sql_and_values(backend, count, values)).await? {
+        for row in tx.query_all_raw(statement(backend, &count, values)).await? {
             let (status, n): (Status, i64) = (word(&row.try_get::<String>("", "status")?)?, row.try_get("", "n")?);
             let step = to.map_or_else(|| legal(Verb::Unbind, status, Status::NoHandler).map(Some), |_| Ok(None))?;
             counts.add(from, status, -n);
@@ -219,7 +227,7 @@ async fn rebind(
         };
         values.extend([from.into(), event_type.into()]);
         let update = format!("UPDATE event_record SET {set} {which}");
-        let updated = tx.execute_raw(Statement::from_sql_and_values(backend, update, values)).await?;
+        let updated = tx.execute_raw(statement(backend, &update, values)).await?;
         rebound += updated.rows_affected();
     }
     Ok(rebound)

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement,
+    Statement, Value,
 };
 use uuid::Uuid;
 
 use super::column::{WAITING, signed, word};
+use super::dialect;
 use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
 use crate::event::Payload;
@@ -190,7 +191,7 @@ impl Reads {
 
     async fn moment(&self, sql: String, handler: &str, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
         let values = [handler.into(), now.0.into()];
-        let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+        let statement = self.statement(&sql, values);
         let row = self.db.query_one_raw(statement).await?;
         Ok(row.map(|row| row.try_get::<Option<i64>>("", "at")).transpose()?.flatten().map(Timestamp))
     }
@@ -205,10 +206,10 @@ impl Reads {
             let sql = format!(
                 "SELECT COUNT(*) AS n FROM (SELECT 1 FROM event_record INDEXED BY event_record_waiting WHERE {WAITING} \
                  AND crash_count < 2 AND handler_name = ? AND next_attempt_at <= ? AND status = 'RETRY_SCHEDULED' \
-                 LIMIT 10000)"
+                 LIMIT 10000) AS due"
             );
             let values = [handler.as_str().into(), now.0.into()];
-            let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+            let statement = self.statement(&sql, values);
             if let Some(row) = self.db.query_one_raw(statement).await? {
                 due += row.try_get::<i64>("", "n")?;
             }
@@ -224,7 +225,7 @@ impl Reads {
         let sql = format!(
             "SELECT 1 FROM event_record INDEXED BY event_record_suspect WHERE {WAITING} AND crash_count >= 2 LIMIT 1"
         );
-        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        let statement = self.statement(&sql, []);
         Ok(self.db.query_one_raw(statement).await?.is_some())
     }
 
@@ -253,7 +254,7 @@ impl Reads {
              UNION SELECT DISTINCT handler_name, event_type FROM event_record INDEXED BY event_record_suspect \
              WHERE {WAITING} AND crash_count >= 2"
         );
-        let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await?;
+        let rows = self.db.query_all_raw(self.statement(&sql, [])).await?;
         rows.iter().map(|row| Ok((row.try_get("", "handler_name")?, row.try_get("", "event_type")?))).collect()
     }
 
@@ -265,9 +266,12 @@ impl Reads {
         let sql = "SELECT event_type, COUNT(*) AS n FROM event_record INDEXED BY event_record_dead \
                    WHERE final_status IN ('DEAD_LETTER', 'NO_HANDLER') AND final_status = 'NO_HANDLER' \
                    GROUP BY event_type";
-        let statement = Statement::from_string(self.db.get_database_backend(), sql);
-        let rows = self.db.query_all_raw(statement).await?;
+        let rows = self.db.query_all_raw(self.statement(sql, [])).await?;
         rows.iter().map(|row| Ok((row.try_get("", "event_type")?, row.try_get("", "n")?))).collect()
+    }
+
+    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        dialect::statement(self.db.get_database_backend(), sql, values)
     }
 
     /// Whether the ledger can be read.
@@ -310,11 +314,7 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
         }
     }
     if let Some(event_id) = &filter.event_id {
-        query = query.filter(Expr::cust_with_values(
-            "id IN (SELECT record_id FROM idempotency_key WHERE event_id = ? UNION ALL SELECT id FROM event_record \
-             WHERE status IN ('DUPLICATE', 'INVALID') AND event_id = ?)",
-            [event_id.as_str(), event_id.as_str()],
-        ));
+        query = query.filter(C::Id.in_subquery(named(event_id)));
     }
     if let Some(since) = filter.since {
         query = query.filter(C::Id.gte(first_id(since))).filter(C::CreatedAt.gte(since.0));
@@ -324,6 +324,24 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
         query = query.filter(C::CreatedAt.lt(until.0));
     }
     query
+}
+
+/// The ids of the records of an event id: the one that holds the key, and those that hold none.
+fn named(event_id: &str) -> SelectStatement {
+    use event_record::Column as C;
+    let keyless = Query::select()
+        .column(C::Id)
+        .from(event_record::Entity)
+        // Word by word the condition of their index.
+        .and_where(Expr::cust("status IN ('DUPLICATE', 'INVALID')"))
+        .and_where(C::EventId.eq(event_id))
+        .to_owned();
+    Query::select()
+        .column(idempotency_key::Column::RecordId)
+        .from(idempotency_key::Entity)
+        .and_where(idempotency_key::Column::EventId.eq(event_id))
+        .union(UnionType::All, keyless)
+        .to_owned()
 }
 
 fn without_data() -> Vec<event_record::Column> {

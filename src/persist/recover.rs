@@ -1,6 +1,6 @@
 //! Taking over at the start what a process that is gone had in hand.
 //!
-//! SQLite has one process, kept alone by its lock: whatever another node owns here belongs to the dead.
+//! A ledger has one process, kept alone by its lock: whatever another node owns here belongs to the dead.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,14 @@ use evenkeel_entity::{event_record, node};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement, TransactionTrait,
+    QuerySelect,
 };
 use uuid::Uuid;
 
 use super::column::unsigned;
 use super::command::{Attempt, Finish};
+use super::dialect::statement;
+use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Illegal, Status, Verb, transition};
 
@@ -155,13 +157,7 @@ pub(super) async fn others(db: &DatabaseConnection, me: Uuid) -> Result<HashMap<
 }
 
 /// Writes this process into the list of nodes.
-pub(super) async fn register(
-    db: &DatabaseConnection,
-    me: Uuid,
-    name: &str,
-    handlers: &[String],
-    now: Timestamp,
-) -> Result<(), DbErr> {
+pub(super) async fn register(tx: &Tx, me: Uuid, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
     let row = node::ActiveModel {
         id: Set(me),
         name: Set(name.to_owned()),
@@ -171,35 +167,34 @@ pub(super) async fn register(
         draining: Set(false),
         fenced_at: Set(None),
     };
-    node::Entity::insert(row).exec_without_returning(db).await?;
+    node::Entity::insert(row).exec_without_returning(tx).await?;
     Ok(())
 }
 
 /// Says that this node stops on purpose: what it still has in hand is no crash.
-pub(super) async fn drain(db: &DatabaseConnection, me: Uuid) -> Result<(), DbErr> {
+pub(super) async fn drain(tx: &Tx, me: Uuid) -> Result<(), DbErr> {
     node::Entity::update_many()
         .filter(node::Column::Id.eq(me))
         .col_expr(node::Column::Draining, Expr::value(true))
-        .exec(db)
+        .exec(tx)
         .await?;
     Ok(())
 }
 
 /// Closes the books of all other nodes: they are fenced, and their share of the counts becomes this node's.
-pub(super) async fn bury_nodes(db: &DatabaseConnection, me: Uuid, now: Timestamp) -> Result<(), DbErr> {
-    let tx = db.begin().await?;
+pub(super) async fn bury_nodes(tx: &Tx, me: Uuid, now: Timestamp) -> Result<(), DbErr> {
     node::Entity::update_many()
         .filter(node::Column::Id.ne(me))
         .filter(node::Column::FencedAt.is_null())
         .col_expr(node::Column::FencedAt, Expr::value(now.0))
-        .exec(&tx)
+        .exec(tx)
         .await?;
     let fold = "INSERT INTO status_count (node, handler_name, status, n) \
                 SELECT ?, handler_name, status, SUM(n) FROM status_count WHERE node <> ? GROUP BY handler_name, status \
                 ON CONFLICT (node, handler_name, status) DO UPDATE SET n = status_count.n + excluded.n";
     let backend = tx.get_database_backend();
-    tx.execute_raw(Statement::from_sql_and_values(backend, fold, [me.into(), me.into()])).await?;
+    tx.execute_raw(statement(backend, fold, [me.into(), me.into()])).await?;
     let forget = "DELETE FROM status_count WHERE node <> ?";
-    tx.execute_raw(Statement::from_sql_and_values(backend, forget, [me.into()])).await?;
-    tx.commit().await
+    tx.execute_raw(statement(backend, forget, [me.into()])).await?;
+    Ok(())
 }

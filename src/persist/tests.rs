@@ -1,13 +1,16 @@
 //! The ledger by itself: its plans, its fences, and a batch with one bad command.
 
+mod plans;
+mod reading;
+mod transactions;
+
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-use tempfile::TempDir;
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::command::Due;
-use super::rows::Bulk;
+use super::place::{Place, on_each_ledger};
 use super::*;
 use crate::clock::Clock;
 use crate::event::{Event, Payload, checksum};
@@ -17,17 +20,16 @@ struct Desk {
     persist: Persist,
     clock: Clock,
     metrics: Metrics,
-    _lock: std::fs::File,
-    _folder: TempDir,
+    _lock: Option<std::fs::File>,
+    _place: Place,
 }
 
-async fn desk() -> Desk {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config { url: format!("sqlite://{}/l.db", folder.path().display()), ..Config::default() };
+async fn desk(place: Place) -> Desk {
+    let config = Config { url: place.url(), ..Config::default() };
     let clock = Clock::default();
     let metrics = Metrics::new().unwrap();
     let ledger = open(&config, clock.new_id(), metrics.clone()).await.unwrap();
-    Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _folder: folder }
+    Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: place }
 }
 
 impl Desk {
@@ -98,9 +100,9 @@ impl Desk {
     }
 }
 
-#[actix::test]
-async fn a_finish_of_somebody_elses_claim_changes_nothing_and_the_others_of_its_commit_are_written() {
-    let desk = desk().await;
+on_each_ledger!(a_finish_of_somebody_elses_claim_changes_nothing_and_the_others_of_its_commit_are_written);
+async fn a_finish_of_somebody_elses_claim_changes_nothing_and_the_others_of_its_commit_are_written(place: Place) {
+    let desk = desk(place).await;
     let (mine, my_claim) = desk.in_hand("1").await;
     let (lost, _) = desk.in_hand("2").await;
     let fenced = desk.persist.finish(desk.success(lost, desk.clock.new_id()));
@@ -110,18 +112,18 @@ async fn a_finish_of_somebody_elses_claim_changes_nothing_and_the_others_of_its_
     assert_eq!((desk.status(lost).await, desk.status(mine).await), (Status::Processing, Status::Success));
 }
 
-#[actix::test]
-async fn a_finish_that_is_written_twice_recognises_itself() {
-    let desk = desk().await;
+on_each_ledger!(a_finish_that_is_written_twice_recognises_itself);
+async fn a_finish_that_is_written_twice_recognises_itself(place: Place) {
+    let desk = desk(place).await;
     let (id, claim) = desk.in_hand("1").await;
     assert_eq!(desk.persist.finish(desk.success(id, claim)).await, Ok(true));
     assert_eq!(desk.persist.finish(desk.success(id, claim)).await, Ok(true));
     assert_eq!(desk.persist.reads().whole(id).await.unwrap().unwrap().attempts.len(), 1);
 }
 
-#[actix::test]
-async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
-    let desk = desk().await;
+on_each_ledger!(a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself);
+async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself(place: Place) {
+    let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
         node: desk.persist.node,
@@ -151,9 +153,9 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself() {
     assert_eq!((counts, desk.status(id).await), (3, Status::Success));
 }
 
-#[actix::test]
-async fn a_change_whose_answer_was_lost_is_kept_once() {
-    let desk = desk().await;
+on_each_ledger!(a_change_whose_answer_was_lost_is_kept_once);
+async fn a_change_whose_answer_was_lost_is_kept_once(place: Place) {
+    let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
         node: desk.persist.node,
@@ -180,9 +182,9 @@ async fn a_change_whose_answer_was_lost_is_kept_once() {
     assert_eq!((seen[0].1.len(), &seen[0]), (1, &seen[1]));
 }
 
-#[actix::test]
-async fn a_command_that_the_database_refuses_fails_alone() {
-    let desk = desk().await;
+on_each_ledger!(a_command_that_the_database_refuses_fails_alone);
+async fn a_command_that_the_database_refuses_fails_alone(place: Place) {
+    let desk = desk(place).await;
     let first = desk.record("1", Entry::Waiting);
     let mut same_id = desk.record("2", Entry::Waiting);
     same_id.id = first.id;
@@ -196,9 +198,10 @@ async fn a_command_that_the_database_refuses_fails_alone() {
 
 #[actix::test]
 async fn what_is_accepted_around_a_full_disk_is_in_the_ledger_and_nothing_else_is() {
-    let desk = desk().await;
+    let desk = desk(Place::new()).await;
     // The connection's own limit stands for the disk's; the connection that follows has none, as a disk with room.
-    desk.persist.writer.get().execute_unprepared("PRAGMA max_page_count = 60").await.unwrap();
+    let database::Connection::Sqlite(writer) = &*desk.persist.writer else { panic!("SQLite") };
+    writer.get().execute_unprepared("PRAGMA max_page_count = 60").await.unwrap();
     let mut accepted = Vec::new();
     for n in 0..100 {
         let mut record = desk.record(&n.to_string(), Entry::Waiting);
@@ -217,9 +220,9 @@ async fn what_is_accepted_around_a_full_disk_is_in_the_ledger_and_nothing_else_i
     assert!(away.iter().sum::<u64>() > 0, "the disk should have been full once");
 }
 
-#[actix::test]
-async fn an_accept_whose_caller_has_gone_is_not_written() {
-    let desk = desk().await;
+on_each_ledger!(an_accept_whose_caller_has_gone_is_not_written);
+async fn an_accept_whose_caller_has_gone_is_not_written(place: Place) {
+    let desk = desk(place).await;
     let record = desk.record("1", Entry::Waiting);
     let id = record.id;
     let (interest, wanted) = Interest::new();
@@ -228,9 +231,9 @@ async fn an_accept_whose_caller_has_gone_is_not_written() {
     assert!(desk.persist.reads().record(id).await.unwrap().is_none());
 }
 
-#[actix::test]
-async fn due_events_are_claimed_oldest_first_and_suspects_apart() {
-    let desk = desk().await;
+on_each_ledger!(due_events_are_claimed_oldest_first_and_suspects_apart);
+async fn due_events_are_claimed_oldest_first_and_suspects_apart(place: Place) {
+    let desk = desk(place).await;
     let records: Vec<NewRecord> = (0..3).map(|n| desk.record(&n.to_string(), Entry::Waiting)).collect();
     let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
     desk.accept(records).await.unwrap();
@@ -248,9 +251,9 @@ async fn due_events_are_claimed_oldest_first_and_suspects_apart() {
     assert_eq!(again.iter().map(|claim| claim.record_id).collect::<Vec<_>>(), ids[2..]);
 }
 
-#[actix::test]
-async fn a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the_ledger() {
-    let desk = desk().await;
+on_each_ledger!(a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the_ledger);
+async fn a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the_ledger(place: Place) {
+    let desk = desk(place).await;
     let record = desk.record("1", Entry::Waiting);
     let id = record.id;
     desk.accept(vec![record]).await.unwrap();
@@ -264,45 +267,4 @@ async fn a_claim_from_memory_does_not_take_an_event_that_has_been_tried_from_the
     let stale = Claim { attempt_id: desk.clock.new_id(), ..claimed };
     assert_eq!(desk.persist.claim(vec![stale]).await, Ok(vec![false]));
     assert_eq!(desk.status(id).await, Status::RetryScheduled);
-}
-
-async fn plan(db: &DatabaseConnection, sql: &str) -> String {
-    let marks = sql.bytes().filter(|byte| *byte == b'?').count();
-    let values = vec![sea_orm::Value::from(1i64); marks];
-    let sql = format!("EXPLAIN QUERY PLAN {sql}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = db.query_all_raw(statement).await.unwrap();
-    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap() + "\n").collect()
-}
-
-#[actix::test]
-async fn no_statement_of_the_hot_path_reads_a_whole_table() {
-    let desk = desk().await;
-    let db = &desk.persist.reads().db;
-    let bulks: [(&str, Bulk); 8] = [
-        ("free keys", finish::FREE_KEYS),
-        ("finish", finish::RECORDS),
-        ("claim", claim::CLAIMS),
-        ("standing", claim::STANDING),
-        ("written", finish::WRITTEN),
-        ("holders", accept::HOLDERS),
-        ("present", accept::PRESENT),
-        ("descriptions", chemical::DESCRIPTIONS),
-    ];
-    for (name, bulk) in bulks {
-        for rows in [1, 512] {
-            let plan = plan(db, &bulk.sql(rows)).await;
-            for table in
-                ["event_record", "event_attempt", "idempotency_key", "chemical_status", " h", " r", " k", " a", " o"]
-            {
-                assert!(!plan.contains(&format!("SCAN {}", table.trim())), "{name} of {rows}:\n{plan}");
-            }
-        }
-    }
-    for suspects in [true, false] {
-        let due = Due { handlers: vec![String::new()], suspects, attempt_ids: vec![], now: desk.clock.now() };
-        let plan = plan(db, &claim::due_sql(&due)).await;
-        assert!(plan.contains("USING INDEX event_record_"), "{plan}");
-        assert!(suspects || !plan.contains("TEMP B-TREE"), "the head of a lane needs no sort:\n{plan}");
-    }
 }

@@ -4,7 +4,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::Place;
+use crate::harness::{Place, on_each_ledger};
 use crate::process::{Node, configure};
 use crate::target::{Reply, Target};
 
@@ -31,10 +31,9 @@ async fn handler(node: &Node, name: &str) -> Value {
     handlers["items"].as_array().unwrap().iter().find(|handler| handler["name"] == name).unwrap().clone()
 }
 
-#[actix::test]
-async fn three_thousand_events_for_a_hanging_handler_are_accepted_and_memory_stays_bounded() {
+on_each_ledger!(three_thousand_events_for_a_hanging_handler_are_accepted_and_memory_stays_bounded);
+async fn three_thousand_events_for_a_hanging_handler_are_accepted_and_memory_stays_bounded(place: Place) {
     let target = Target::new(|_| Reply::Hold);
-    let place = Place::new();
     let healthy = "[[handler]]\nname = \"healthy\"\nkind = \"log\"\ntypes = [\"healthy\"]\n";
     let hanging = target.handler("hanging", "hang");
     let log = "telemetry.log_level = \"warn\"\n";
@@ -74,10 +73,9 @@ async fn hanging_events_that_fill_their_lane_delay_no_other_handler() {
     assert_eq!((&lane["in_flight"], &lane["queued"]), (&json!(10), &json!(190)));
 }
 
-#[actix::test]
-async fn a_paused_handler_keeps_its_events_through_restarts_and_goes_on_when_it_is_resumed() {
+on_each_ledger!(a_paused_handler_keeps_its_events_through_restarts_and_goes_on_when_it_is_resumed);
+async fn a_paused_handler_keeps_its_events_through_restarts_and_goes_on_when_it_is_resumed(place: Place) {
     let target = Target::new(|_| Reply::Now(200));
-    let place = Place::new();
     configure(&place, &target.handler("target", "*"));
     let mut node = Node::serve(&place).await;
     let (status, paused) = node.post("/api/v1/handlers/target/pause", &json!({})).await;

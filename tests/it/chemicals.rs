@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Place;
+use crate::harness::{Place, on_each_ledger};
 use crate::process::{Node, configure, run};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chemical-status.ndjson.gz");
@@ -27,9 +27,8 @@ async fn caffeine(node: &Node) -> (Value, Vec<Value>) {
     (shown["status"].clone(), history.collect())
 }
 
-#[actix::test]
-async fn late_and_doubled_changes_and_unknown_compounds_do_no_harm() {
-    let place = Place::new();
+on_each_ledger!(late_and_doubled_changes_and_unknown_compounds_do_no_harm);
+async fn late_and_doubled_changes_and_unknown_compounds_do_no_harm(place: Place) {
     let mut node = serve(&place).await;
     assert_eq!(node.text("/api/v1/chemicals/58-08-2").await.0, 404);
     let banned = change("2", "BANNED", "2026-01-06T08:00:00Z");
@@ -47,9 +46,8 @@ async fn late_and_doubled_changes_and_unknown_compounds_do_no_harm() {
     assert!(node.terminate().await.success());
 }
 
-#[actix::test]
-async fn a_change_that_is_wrong_is_invalid_and_never_tried_again() {
-    let place = Place::new();
+on_each_ledger!(a_change_that_is_wrong_is_invalid_and_never_tried_again);
+async fn a_change_that_is_wrong_is_invalid_and_never_tried_again(place: Place) {
     let mut node = serve(&place).await;
     let mut no_cas = change("1", "LISTED", "2026-01-05T08:00:00Z");
     no_cas["data"]["cas"] = json!("58-08-3");

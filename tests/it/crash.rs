@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::Place;
+use crate::harness::{Place, on_each_ledger};
 use crate::process::{Node, Process, attempts, configure};
 use crate::target::{Delivery, Reply, Target};
 
@@ -22,7 +22,6 @@ struct Random(u64);
 
 impl Random {
     /// Begins anew in each run; a run that fails shows where.
-    #[expect(clippy::print_stdout, reason = "a test's output is shown when it fails")]
     fn new() -> Self {
         let seed = Clock::default().new_id().as_u64_pair().1;
         println!("the seed is {seed}");
@@ -83,8 +82,8 @@ async fn round(place: &Place, number: u64, random: &mut Random, book: &Arc<Mutex
     }
 }
 
-#[actix::test]
-async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost() {
+on_each_ledger!(in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost);
+async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost(place: Place) {
     let mut random = Random::new();
     let target = Target::new(|delivery| {
         let letters: u64 = delivery.event_id.bytes().map(u64::from).sum();
@@ -92,7 +91,6 @@ async fn in_30_rounds_of_load_and_kill_9_no_accepted_event_is_lost() {
         let fails = letters.is_multiple_of(7) && delivery.attempt == 1;
         Reply::Later(Duration::from_millis(letters % 12), if fails { 503 } else { 200 })
     });
-    let place = Place::new();
     let handler = target.handler("target", "crash.*");
     configure(&place, &format!("retry.initial_delay = \"50ms\"\n{handler}concurrency = 20\n"));
     let book = Arc::<Mutex<Book>>::default();

@@ -1,19 +1,17 @@
 //! Stopping on purpose: what runs may end, the rest is handed back, and no event pays for it.
 
 use reqwest::StatusCode;
-use rusqlite::{Connection, OpenFlags};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Place, eventually};
+use crate::harness::{Place, eventually, on_each_ledger};
 use crate::process::{Node, attempts, configure};
 use crate::target::{Reply, Target};
 
 /// How many records stand in this status, in the ledger of an engine that is not running.
-fn in_ledger(place: &Place, status: &str) -> i64 {
-    let path = place.path().join("evenkeel.db");
-    let ledger = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    ledger.query_row("SELECT count(*) FROM event_record WHERE status = ?", [status], |row| row.get(0)).unwrap()
+async fn in_ledger(place: &Place, status: &str) -> i64 {
+    let rows = place.rows(&format!("SELECT count(*) AS n FROM event_record WHERE status = '{status}'")).await;
+    rows[0].try_get("", "n").unwrap()
 }
 
 fn ids(count: usize) -> Vec<String> {
@@ -44,10 +42,9 @@ async fn send_until_turned_away(node: &Node) -> Vec<Value> {
     taken
 }
 
-#[actix::test]
-async fn sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry() {
+on_each_ledger!(sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry);
+async fn sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry(place: Place) {
     let target = Target::new(|_| Reply::Hold);
-    let place = Place::new();
     let handler = target.handler("target", "drain.*");
     configure(&place, &format!("server.shutdown_timeout = \"2s\"\n{handler}concurrency = 5\n"));
     let mut node = Node::serve(&place).await;
@@ -59,7 +56,7 @@ async fn sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry() {
     target.until_in_hand(3).await;
     assert!(node.process.ended().await.success());
     assert_eq!(target.seen().len(), 5, "nothing is started while the engine drains");
-    assert_eq!((in_ledger(&place, "SUCCESS"), in_ledger(&place, "PENDING")), (2, 18));
+    assert_eq!((in_ledger(&place, "SUCCESS").await, in_ledger(&place, "PENDING").await), (2, 18));
 
     target.release_all();
     let mut node = Node::serve(&place).await;
@@ -82,10 +79,9 @@ async fn sigterm_lets_end_what_ends_hands_back_the_rest_and_costs_no_retry() {
     assert!(node.terminate().await.success());
 }
 
-#[actix::test]
-async fn sigterm_under_load_loses_nothing_and_abandons_nothing_that_ends_in_time() {
+on_each_ledger!(sigterm_under_load_loses_nothing_and_abandons_nothing_that_ends_in_time);
+async fn sigterm_under_load_loses_nothing_and_abandons_nothing_that_ends_in_time(place: Place) {
     let target = Target::new(|_| Reply::Now(200));
-    let place = Place::new();
     configure(&place, &target.handler("target", "drain.*"));
     let mut node = Node::serve(&place).await;
     let (url, http) = (format!("{}/api/v1/events", node.url), node.http.clone());
@@ -114,10 +110,9 @@ async fn sigterm_under_load_loses_nothing_and_abandons_nothing_that_ends_in_time
     }
 }
 
-#[actix::test]
-async fn a_second_signal_ends_at_once_and_the_next_start_takes_over() {
+on_each_ledger!(a_second_signal_ends_at_once_and_the_next_start_takes_over);
+async fn a_second_signal_ends_at_once_and_the_next_start_takes_over(place: Place) {
     let target = Target::new(|_| Reply::Hold);
-    let place = Place::new();
     let handler = target.handler("target", "drain.*");
     // Longer than a test waits: only the second signal ends it in time.
     configure(&place, &format!("server.shutdown_timeout = \"10m\"\n{handler}"));

@@ -10,11 +10,10 @@ use evenkeel::retry::RetryOverride;
 use evenkeel::{Bind, Engine, Event, HandlerError, NewEvent};
 use serde_json::{Value, json};
 
-use crate::harness::{Calls, Place, eventually, settled, stop};
+use crate::harness::{Calls, Place, eventually, on_each_ledger, settled, stop};
 
-#[actix::test]
-async fn an_event_that_a_handler_sends_in_each_attempt_is_handled_once() {
-    let place = Place::new();
+on_each_ledger!(an_event_that_a_handler_sends_in_each_attempt_is_handled_once);
+async fn an_event_that_a_handler_sends_in_each_attempt_is_handled_once(place: Place) {
     let (builder, paid, mailed) = (place.engine(), Calls::default(), Calls::default());
     let (emitter, mails) = (builder.emitter(), mailed.clone());
     let soon = RetryOverride { initial_delay: Some(Duration::from_millis(10)), ..RetryOverride::default() };
@@ -46,9 +45,8 @@ async fn an_event_that_a_handler_sends_in_each_attempt_is_handled_once() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn an_event_that_is_sent_while_the_engine_drains_is_taken_and_waits_for_the_next_start() {
-    let place = Place::new();
+on_each_ledger!(an_event_that_is_sent_while_the_engine_drains_is_taken_and_waits_for_the_next_start);
+async fn an_event_that_is_sent_while_the_engine_drains_is_taken_and_waits_for_the_next_start(place: Place) {
     let (builder, gate) = (place.engine(), Arc::new(tokio::sync::Semaphore::new(0)));
     let (emitter, held, begun) = (builder.emitter(), Arc::clone(&gate), Calls::default());
     let calls = begun.clone();
@@ -91,9 +89,8 @@ async fn an_event_that_is_sent_while_the_engine_drains_is_taken_and_waits_for_th
     stop(next).await;
 }
 
-#[actix::test]
-async fn nobody_takes_events_before_the_start_and_after_the_end() {
-    let place = Place::new();
+on_each_ledger!(nobody_takes_events_before_the_start_and_after_the_end);
+async fn nobody_takes_events_before_the_start_and_after_the_end(place: Place) {
     let builder = place.engine();
     let emitter = builder.emitter();
     let event = || NewEvent::new("mail.wanted", &7).unwrap();

@@ -1,6 +1,5 @@
 //! What every test stands on: a ledger of its own, an engine on it, and an operator.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,8 +10,11 @@ use evenkeel::engine::Builder;
 use evenkeel::lifecycle::{AttemptStatus, Status};
 use evenkeel::persist::{Record, Whole};
 use evenkeel::{Config, Engine};
-use tempfile::TempDir;
+use sea_orm::{ConnectionTrait, Database, QueryResult, Statement};
 use uuid::Uuid;
+
+pub use crate::place::Place;
+pub(crate) use crate::place::on_each_ledger;
 
 /// Longest time that a test waits for something to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,28 +33,33 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     found.unwrap_or_else(|_| panic!("this should have happened: {what}"))
 }
 
-/// A folder for one test's ledger.
-pub struct Place(TempDir);
-
 impl Place {
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// The embedded default on a ledger in this folder.
+    /// The embedded default on this ledger.
     pub fn config(&self) -> Config {
         let mut config = Config::default();
-        config.database.url = format!("sqlite://{}", self.path().join("evenkeel.db").display());
+        config.database.url = self.url();
         config.server.shutdown_timeout = Duration::from_secs(5);
         config
     }
 
     pub fn engine(&self) -> Builder {
         Engine::builder().config(self.config())
+    }
+
+    /// What a query finds in the ledger of an engine that is not running.
+    pub async fn rows(&self, sql: &str) -> Vec<QueryResult> {
+        let ledger = Database::connect(self.url()).await.unwrap();
+        let statement = Statement::from_string(ledger.get_database_backend(), sql);
+        let rows = ledger.query_all_raw(statement).await.unwrap();
+        ledger.close().await.unwrap();
+        rows
+    }
+
+    /// Runs statements in the ledger of an engine that is not running.
+    pub async fn sql(&self, sql: &str) {
+        let ledger = Database::connect(self.url()).await.unwrap();
+        ledger.execute_unprepared(sql).await.unwrap();
+        ledger.close().await.unwrap();
     }
 }
 

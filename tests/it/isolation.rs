@@ -7,7 +7,7 @@ use evenkeel::lifecycle::{AttemptStatus, Status};
 use evenkeel::{Bind, Event, HandlerError, NewEvent, Payload};
 use tokio::sync::Semaphore;
 
-use crate::harness::{PATIENCE, Place, operator, settled, standing_clock, stop, until};
+use crate::harness::{PATIENCE, Place, on_each_ledger, operator, settled, standing_clock, stop, until};
 
 async fn succeed(_: Event<Payload>) -> Result<(), HandlerError> {
     Ok(())
@@ -17,9 +17,8 @@ fn event(event_type: &str) -> NewEvent {
     NewEvent::raw(event_type, Payload::default())
 }
 
-#[actix::test]
-async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
-    let place = Place::new();
+on_each_ledger!(a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread);
+async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread(place: Place) {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let block = move |_: Event<Payload>| {
@@ -43,16 +42,16 @@ async fn a_healthy_handler_finishes_while_21_hang_and_one_blocks_its_thread() {
         let id = engine.submit(event("healthy")).await.unwrap().id;
         assert_eq!(settled(&engine, id).await.status, Status::Success);
     }
-    for id in stuck {
-        assert_eq!(until(&engine, id, Status::Processing).await.record.attempt_count, 1);
+    for id in &stuck {
+        assert_eq!(until(&engine, *id, Status::Processing).await.record.attempt_count, 1);
     }
     drop(release);
+    assert_eq!(settled(&engine, stuck[0]).await.status, Status::Success);
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_handler_that_blocks_its_thread_is_walled_off_and_its_next_events_get_a_new_one() {
-    let place = Place::new();
+on_each_ledger!(a_handler_that_blocks_its_thread_is_walled_off_and_its_next_events_get_a_new_one);
+async fn a_handler_that_blocks_its_thread_is_walled_off_and_its_next_events_get_a_new_one(place: Place) {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let block_once = move |event: Event<Payload>| {
@@ -74,9 +73,8 @@ async fn a_handler_that_blocks_its_thread_is_walled_off_and_its_next_events_get_
     stop(engine).await;
 }
 
-#[actix::test]
-async fn events_for_a_hanging_handler_are_all_accepted_and_wait_in_the_ledger() {
-    let place = Place::new();
+on_each_ledger!(events_for_a_hanging_handler_are_all_accepted_and_wait_in_the_ledger);
+async fn events_for_a_hanging_handler_are_all_accepted_and_wait_in_the_ledger(place: Place) {
     let hang = |_: Event<Payload>| std::future::pending::<Result<(), HandlerError>>();
     let bind = Bind::to("hang").concurrency(2).queue_capacity(10);
     let mut config = place.config();
@@ -95,9 +93,8 @@ async fn events_for_a_hanging_handler_are_all_accepted_and_wait_in_the_ledger() 
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_down() {
-    let place = Place::new();
+on_each_ledger!(a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_down);
+async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_down(place: Place) {
     let healthy = Arc::new(Semaphore::new(0));
     let heal = Arc::clone(&healthy);
     let factory = move || {
@@ -120,9 +117,8 @@ async fn a_handler_whose_actors_always_die_costs_its_events_no_try_while_it_is_d
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_handler_that_dies_of_three_events_in_a_row_still_takes_the_fourth() {
-    let place = Place::new();
+on_each_ledger!(a_handler_that_dies_of_three_events_in_a_row_still_takes_the_fourth);
+async fn a_handler_that_dies_of_three_events_in_a_row_still_takes_the_fourth(place: Place) {
     let mut config = place.config();
     config.retry.max_retries = 0;
     let handler = |event: Event<Payload>| {

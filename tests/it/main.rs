@@ -1,5 +1,6 @@
 //! One integration binary: the engine as a library, over HTTP, and as a process.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
 mod bad_input;
 mod bad_start;
@@ -20,7 +21,9 @@ mod harness;
 mod isolation;
 mod mail_server;
 mod path;
+mod place;
 mod poison;
+mod postgres;
 mod process;
 mod readme;
 mod receiver;
@@ -32,5 +35,7 @@ mod scenario_c;
 mod scenario_d;
 mod sdk;
 mod send;
+mod server;
 mod target;
 mod tools;
+mod wire;

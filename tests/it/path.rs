@@ -7,7 +7,9 @@ use evenkeel::lifecycle::{AttemptStatus, FinalStatus, Status};
 use evenkeel::{Bind, Deliver, Event, HandlerError, NewEvent};
 use serde::Deserialize;
 
-use crate::harness::{Calls, Place, attempts, eventually, operator, settled, standing_clock, stop, until, until_tried};
+use crate::harness::{
+    Calls, Place, attempts, eventually, on_each_ledger, operator, settled, standing_clock, stop, until, until_tried,
+};
 
 fn event(event_type: &str) -> NewEvent {
     NewEvent::new(event_type, &serde_json::json!({ "n": 1 })).unwrap()
@@ -17,9 +19,9 @@ async fn succeed(_: Event<serde_json::Value>) -> Result<(), HandlerError> {
     Ok(())
 }
 
-#[actix::test]
-async fn an_event_is_handled_once_and_completed() {
-    let (place, calls) = (Place::new(), Calls::default());
+on_each_ledger!(an_event_is_handled_once_and_completed);
+async fn an_event_is_handled_once_and_completed(place: Place) {
+    let calls = Calls::default();
     let count = calls.clone();
     let handler = move |_: Event<serde_json::Value>| {
         count.next();
@@ -59,9 +61,9 @@ impl Handler<Deliver<Numbered>> for Counting {
     }
 }
 
-#[actix::test]
-async fn an_actor_that_panics_is_rebuilt_and_only_its_attempt_is_lost() {
-    let (place, calls) = (Place::new(), Calls::default());
+on_each_ledger!(an_actor_that_panics_is_rebuilt_and_only_its_attempt_is_lost);
+async fn an_actor_that_panics_is_rebuilt_and_only_its_attempt_is_lost(place: Place) {
+    let calls = Calls::default();
     let (clock, count) = (standing_clock(), calls.clone());
     let factory = move || Counting { seen: 0, calls: count.clone() };
     let engine = place.engine().clock(clock.clone()).handler_actor("count", factory).start().await.unwrap();
@@ -77,9 +79,9 @@ async fn an_actor_that_panics_is_rebuilt_and_only_its_attempt_is_lost() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn retries_come_after_1_2_and_4_seconds_and_then_the_event_is_a_dead_letter() {
-    let (place, calls, clock) = (Place::new(), Calls::default(), standing_clock());
+on_each_ledger!(retries_come_after_1_2_and_4_seconds_and_then_the_event_is_a_dead_letter);
+async fn retries_come_after_1_2_and_4_seconds_and_then_the_event_is_a_dead_letter(place: Place) {
+    let (calls, clock) = (Calls::default(), standing_clock());
     let count = calls.clone();
     let handler = move |_: Event<serde_json::Value>| {
         count.next();
@@ -101,9 +103,9 @@ async fn retries_come_after_1_2_and_4_seconds_and_then_the_event_is_a_dead_lette
     stop(engine).await;
 }
 
-#[actix::test]
-async fn everything_that_happens_on_the_path_is_counted() {
-    let (place, clock) = (Place::new(), standing_clock());
+on_each_ledger!(everything_that_happens_on_the_path_is_counted);
+async fn everything_that_happens_on_the_path_is_counted(place: Place) {
+    let clock = standing_clock();
     let mut config = place.config();
     config.retry.max_retries = 1;
     let panic = |event: Event<Numbered>| {
@@ -143,9 +145,8 @@ async fn everything_that_happens_on_the_path_is_counted() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_permanent_failure_and_data_of_another_shape_are_not_retried() {
-    let place = Place::new();
+on_each_ledger!(a_permanent_failure_and_data_of_another_shape_are_not_retried);
+async fn a_permanent_failure_and_data_of_another_shape_are_not_retried(place: Place) {
     let permanent = |_: Event<serde_json::Value>| async { Err(HandlerError::permanent("no such customer")) };
     let typed = |_: Event<Numbered>| async { Ok(()) };
     let engine = place.engine().handler_fn("a", permanent).handler_fn("b", typed).start().await.unwrap();
@@ -158,9 +159,8 @@ async fn a_permanent_failure_and_data_of_another_shape_are_not_retried() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_corrected_event_may_use_the_id_of_one_that_was_invalid() {
-    let place = Place::new();
+on_each_ledger!(a_corrected_event_may_use_the_id_of_one_that_was_invalid);
+async fn a_corrected_event_may_use_the_id_of_one_that_was_invalid(place: Place) {
     let engine = place.engine().handler_fn("b", |_: Event<Numbered>| async { Ok(()) }).start().await.unwrap();
     let wrong = engine.submit(NewEvent::new("b", "no number").unwrap().id("1")).await.unwrap().id;
     assert_eq!(settled(&engine, wrong).await.status, Status::Invalid);
@@ -170,15 +170,15 @@ async fn a_corrected_event_may_use_the_id_of_one_that_was_invalid() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_handler_that_takes_too_long_is_stopped_and_its_future_dropped() {
+on_each_ledger!(a_handler_that_takes_too_long_is_stopped_and_its_future_dropped);
+async fn a_handler_that_takes_too_long_is_stopped_and_its_future_dropped(place: Place) {
     struct Dropped(tokio::sync::mpsc::UnboundedSender<()>);
     impl Drop for Dropped {
         fn drop(&mut self) {
             let _ = self.0.send(());
         }
     }
-    let (place, clock) = (Place::new(), standing_clock());
+    let clock = standing_clock();
     let (drops, mut dropped) = tokio::sync::mpsc::unbounded_channel();
     let handler = move |_: Event<serde_json::Value>| {
         let guard = Dropped(drops.clone());
@@ -196,9 +196,8 @@ async fn a_handler_that_takes_too_long_is_stopped_and_its_future_dropped() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn the_same_event_again_is_a_duplicate_and_other_content_a_conflict() {
-    let place = Place::new();
+on_each_ledger!(the_same_event_again_is_a_duplicate_and_other_content_a_conflict);
+async fn the_same_event_again_is_a_duplicate_and_other_content_a_conflict(place: Place) {
     let engine = place.engine().handler_fn("order.paid", succeed).start().await.unwrap();
     let first = engine.submit(event("order.paid").id("1").source("/shop")).await.unwrap();
     settled(&engine, first.id).await;
@@ -214,9 +213,8 @@ async fn the_same_event_again_is_a_duplicate_and_other_content_a_conflict() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn twins_in_one_batch_are_one_event_and_a_duplicate() {
-    let place = Place::new();
+on_each_ledger!(twins_in_one_batch_are_one_event_and_a_duplicate);
+async fn twins_in_one_batch_are_one_event_and_a_duplicate(place: Place) {
     let engine = place.engine().handler_fn("a", succeed).start().await.unwrap();
     let batch = vec![event("a").id("1"), event("a").id("1"), NewEvent::new("a", &3).unwrap().id("1")];
     let results = engine.submit_all(batch).await.unwrap();
@@ -227,9 +225,8 @@ async fn twins_in_one_batch_are_one_event_and_a_duplicate() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn an_event_that_nobody_handles_is_kept_and_can_be_redriven_when_somebody_does() {
-    let place = Place::new();
+on_each_ledger!(an_event_that_nobody_handles_is_kept_and_can_be_redriven_when_somebody_does);
+async fn an_event_that_nobody_handles_is_kept_and_can_be_redriven_when_somebody_does(place: Place) {
     let engine = place.engine().start().await.unwrap();
     let id = engine.submit(event("order.paid")).await.unwrap().id;
     assert_eq!(settled(&engine, id).await.status, Status::NoHandler);
@@ -242,9 +239,9 @@ async fn an_event_that_nobody_handles_is_kept_and_can_be_redriven_when_somebody_
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_scheduled_event_waits_for_its_time() {
-    let (place, clock) = (Place::new(), standing_clock());
+on_each_ledger!(a_scheduled_event_waits_for_its_time);
+async fn a_scheduled_event_waits_for_its_time(place: Place) {
+    let clock = standing_clock();
     let engine = place.engine().clock(clock.clone()).handler_fn("a", succeed).start().await.unwrap();
     let at = chrono::DateTime::parse_from_rfc3339(&clock.now().after(Duration::from_secs(60)).to_rfc3339()).unwrap();
     let id = engine.submit(event("a").deliver_at(at)).await.unwrap().id;
@@ -254,9 +251,9 @@ async fn a_scheduled_event_waits_for_its_time() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn what_has_not_started_can_be_cancelled_and_what_is_over_cannot() {
-    let (place, clock) = (Place::new(), standing_clock());
+on_each_ledger!(what_has_not_started_can_be_cancelled_and_what_is_over_cannot);
+async fn what_has_not_started_can_be_cancelled_and_what_is_over_cannot(place: Place) {
+    let clock = standing_clock();
     let engine = place.engine().clock(clock.clone()).handler_fn("a", succeed).start().await.unwrap();
     let at = chrono::DateTime::parse_from_rfc3339(&clock.now().after(Duration::from_secs(60)).to_rfc3339()).unwrap();
     let id = engine.submit(event("a").deliver_at(at)).await.unwrap().id;
@@ -267,9 +264,9 @@ async fn what_has_not_started_can_be_cancelled_and_what_is_over_cannot() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_dead_letter_is_redriven_with_all_its_history_or_discarded() {
-    let (place, calls) = (Place::new(), Calls::default());
+on_each_ledger!(a_dead_letter_is_redriven_with_all_its_history_or_discarded);
+async fn a_dead_letter_is_redriven_with_all_its_history_or_discarded(place: Place) {
+    let calls = Calls::default();
     let count = calls.clone();
     let handler = move |_: Event<serde_json::Value>| {
         let first = count.next() < 2;
@@ -290,9 +287,8 @@ async fn a_dead_letter_is_redriven_with_all_its_history_or_discarded() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_paused_handler_keeps_its_events_through_a_restart() {
-    let place = Place::new();
+on_each_ledger!(a_paused_handler_keeps_its_events_through_a_restart);
+async fn a_paused_handler_keeps_its_events_through_a_restart(place: Place) {
     let engine = place.engine().handler_fn("a", succeed).start().await.unwrap();
     engine.pause("a", &operator()).await.unwrap();
     let id = engine.submit(event("a")).await.unwrap().id;
@@ -304,9 +300,9 @@ async fn a_paused_handler_keeps_its_events_through_a_restart() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn more_events_than_a_lane_can_hold_all_come_to_their_end_in_order() {
-    let (place, seen) = (Place::new(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
+on_each_ledger!(more_events_than_a_lane_can_hold_all_come_to_their_end_in_order);
+async fn more_events_than_a_lane_can_hold_all_come_to_their_end_in_order(place: Place) {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = std::sync::Arc::clone(&seen);
     let handler = move |event: Event<u32>| {
         sink.lock().unwrap().push(event.data);
@@ -325,9 +321,8 @@ async fn more_events_than_a_lane_can_hold_all_come_to_their_end_in_order() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_drain_hands_back_what_does_not_end_and_costs_no_retry() {
-    let place = Place::new();
+on_each_ledger!(a_drain_hands_back_what_does_not_end_and_costs_no_retry);
+async fn a_drain_hands_back_what_does_not_end_and_costs_no_retry(place: Place) {
     let mut config = place.config();
     config.server.shutdown_timeout = Duration::from_millis(50);
     let hang = |_: Event<serde_json::Value>| std::future::pending::<Result<(), HandlerError>>();

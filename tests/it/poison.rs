@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use crate::harness::{Place, eventually};
+use crate::harness::{Place, eventually, on_each_ledger};
 use crate::process::{Node, attempts, configure};
 use crate::target::{Reply, Target};
 
@@ -27,14 +27,13 @@ async fn until_it_strikes(target: &Target, generation: usize) {
     .await;
 }
 
-#[actix::test]
-async fn an_event_that_kills_the_process_three_times_is_poison_and_all_its_neighbours_succeed() {
+on_each_ledger!(an_event_that_kills_the_process_three_times_is_poison_and_all_its_neighbours_succeed);
+async fn an_event_that_kills_the_process_three_times_is_poison_and_all_its_neighbours_succeed(place: Place) {
     // Neighbours take their time; at last, alone among their like, they are as quick as they ever were.
     let target = Target::new(|delivery| match delivery.attempt {
         3.. if delivery.event_id != "culprit" => Reply::Now(200),
         _ => Reply::Hold,
     });
-    let place = Place::new();
     configure(&place, &format!("{}concurrency = 40\n", target.handler("target", "poison.*")));
 
     let mut node = Node::serve(&place).await;
@@ -68,12 +67,11 @@ async fn an_event_that_kills_the_process_three_times_is_poison_and_all_its_neigh
     assert!(node.terminate().await.success());
 }
 
-#[actix::test]
-async fn a_redriven_poison_event_is_given_its_full_chance_again() {
+on_each_ledger!(a_redriven_poison_event_is_given_its_full_chance_again);
+async fn a_redriven_poison_event_is_given_its_full_chance_again(place: Place) {
     let mended = Arc::new(Mutex::new(false));
     let is_mended = Arc::clone(&mended);
     let target = Target::new(move |_| if *is_mended.lock().unwrap() { Reply::Now(200) } else { Reply::Hold });
-    let place = Place::new();
     configure(&place, &target.handler("target", "poison.*"));
     let mut node = Node::serve(&place).await;
     let culprit = node.submit(&json!({ "type": "poison.test", "id": "culprit" })).await;

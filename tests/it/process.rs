@@ -122,6 +122,11 @@ impl Process {
         self.kill9();
     }
 
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
@@ -133,7 +138,6 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(clippy::print_stdout, reason = "a test's output is shown when it fails")]
     fn drop(&mut self) {
         // Both fail only if it is gone already.
         drop(self.child.kill());
@@ -159,13 +163,12 @@ pub struct Node {
     pub http: reqwest::Client,
 }
 
-/// The configuration of `evenkeel serve` in this folder: a free port, a ledger here, a log of JSON lines, and `more`.
+/// The configuration of `evenkeel serve` in this folder: a free port, this ledger, a log of JSON lines, and `more`.
 /// The first lines of `more` may be keys with dots.
 pub fn configure(place: &Place, more: &str) {
-    let ledger = place.path().join("evenkeel.db");
     let config = format!(
-        "server.bind = \"127.0.0.1:0\"\ndatabase.url = \"sqlite://{}\"\ntelemetry.log_format = \"json\"\n{more}",
-        ledger.display()
+        "server.bind = \"127.0.0.1:0\"\ndatabase.url = \"{}\"\ntelemetry.log_format = \"json\"\n{more}",
+        place.url()
     );
     std::fs::write(place.path().join("config.toml"), config).unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Place, eventually};
+use crate::harness::{Place, eventually, on_each_ledger};
 use crate::process::{Node, attempts, configure};
 use crate::target::{Reply, Target};
 
@@ -13,14 +13,13 @@ fn moment(record: &Value, field: &str) -> Timestamp {
     chrono::DateTime::parse_from_rfc3339(record[field].as_str().unwrap()).unwrap().into()
 }
 
-#[actix::test]
-async fn what_waits_and_what_runs_survives_a_kill_and_overdue_events_fire_at_once() {
+on_each_ledger!(what_waits_and_what_runs_survives_a_kill_and_overdue_events_fire_at_once);
+async fn what_waits_and_what_runs_survives_a_kill_and_overdue_events_fire_at_once(place: Place) {
     let target = Target::new(|delivery| match (delivery.event_id.as_str(), delivery.attempt) {
         ("runs", 1) => Reply::Hold,
         ("fails", 1) => Reply::Now(500),
         _ => Reply::Now(200),
     });
-    let place = Place::new();
     let narrow = target.handler("narrow", "narrow.*");
     let wide = target.handler("wide", "wide.*");
     configure(&place, &format!("retry.initial_delay = \"3s\"\n{narrow}concurrency = 1\n{wide}"));
@@ -62,10 +61,9 @@ async fn what_waits_and_what_runs_survives_a_kill_and_overdue_events_fire_at_onc
     assert_eq!(node.record(&fails).await["retry_count"], 1);
 }
 
-#[actix::test]
-async fn a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill() {
+on_each_ledger!(a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill);
+async fn a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill(place: Place) {
     let target = Target::new(|delivery| Reply::Now(if delivery.attempt == 1 { 500 } else { 200 }));
-    let place = Place::new();
     configure(&place, &format!("retry.initial_delay = \"4s\"\n{}", target.handler("target", "*")));
     let mut node = Node::serve(&place).await;
     let id = node.submit(&json!({ "type": "a" })).await;

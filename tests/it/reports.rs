@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::bad_start::{files, refusal};
-use crate::harness::{Place, attempts, settled, standing_clock, stop, until};
+use crate::harness::{Place, attempts, on_each_ledger, settled, standing_clock, stop, until};
 use crate::process::{Node, configure, run};
 
 /// Tells the test of every report that is finished.
@@ -71,9 +71,8 @@ async fn succeed(_: Event<Payload>) -> Result<(), HandlerError> {
     Ok(())
 }
 
-#[actix::test]
-async fn a_report_shows_each_event_of_its_period_once_and_its_end_is_an_event() {
-    let place = Place::new();
+on_each_ledger!(a_report_shows_each_event_of_its_period_once_and_its_end_is_an_event);
+async fn a_report_shows_each_event_of_its_period_once_and_its_end_is_an_event(place: Place) {
     let (builder, mut finished) = engine(&place, &directory(&place));
     let engine = builder.handler_fn("order.*", succeed).start().await.unwrap();
     // Gives the moment at which the first of them was accepted.
@@ -112,9 +111,8 @@ async fn a_report_shows_each_event_of_its_period_once_and_its_end_is_an_event() 
     stop(engine).await;
 }
 
-#[actix::test]
-async fn without_a_period_it_is_all_that_was_accepted_before_the_request() {
-    let place = Place::new();
+on_each_ledger!(without_a_period_it_is_all_that_was_accepted_before_the_request);
+async fn without_a_period_it_is_all_that_was_accepted_before_the_request(place: Place) {
     let (builder, mut finished) = engine(&place, &directory(&place));
     let engine = builder.handler_fn("order.*", succeed).start().await.unwrap();
     let order = || NewEvent::new("order.paid", &1).unwrap();
@@ -130,9 +128,8 @@ async fn without_a_period_it_is_all_that_was_accepted_before_the_request() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn rows_of_the_payload_are_shown_under_their_own_names() {
-    let place = Place::new();
+on_each_ledger!(rows_of_the_payload_are_shown_under_their_own_names);
+async fn rows_of_the_payload_are_shown_under_their_own_names(place: Place) {
     let (builder, mut finished) = engine(&place, &directory(&place));
     let engine = builder.start().await.unwrap();
     let rows = json!([{ "who": "=cmd|'/c calc'!A1", "cents": -5 }, { "who": "<b>Ada</b>", "cents": null }]);
@@ -148,9 +145,8 @@ async fn rows_of_the_payload_are_shown_under_their_own_names() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_name_that_leads_elsewhere_is_invalid_and_writes_nothing() {
-    let place = Place::new();
+on_each_ledger!(a_name_that_leads_elsewhere_is_invalid_and_writes_nothing);
+async fn a_name_that_leads_elsewhere_is_invalid_and_writes_nothing(place: Place) {
     let (builder, mut finished) = engine(&place, &directory(&place));
     let engine = builder.start().await.unwrap();
     let outside = place.path().join("x");
@@ -167,9 +163,8 @@ async fn a_name_that_leads_elsewhere_is_invalid_and_writes_nothing() {
     stop(engine).await;
 }
 
-#[actix::test]
-async fn a_directory_that_cannot_be_written_is_tried_again_until_it_can() {
-    let place = Place::new();
+on_each_ledger!(a_directory_that_cannot_be_written_is_tried_again_until_it_can);
+async fn a_directory_that_cannot_be_written_is_tried_again_until_it_can(place: Place) {
     let clock = standing_clock();
     // Nobody can make a folder below a file, whoever runs the tests.
     let file = place.path().join("file");
@@ -193,9 +188,8 @@ async fn a_directory_that_cannot_be_written_is_tried_again_until_it_can() {
 
 const REPORTS: &str = "[[handler]]\nname = \"reports\"\nkind = \"report\"\ndirectory = \"reports\"\n";
 
-#[actix::test]
-async fn a_report_that_finds_no_room_leaves_the_old_one_and_comes_when_there_is() {
-    let place = Place::new();
+on_each_ledger!(a_report_that_finds_no_room_leaves_the_old_one_and_comes_when_there_is);
+async fn a_report_that_finds_no_room_leaves_the_old_one_and_comes_when_there_is(place: Place) {
     let retry = "retry = { max_retries = 100, initial_delay = \"2s\", multiplier = 1.0 }";
     configure(&place, &format!("{REPORTS}types = [\"report.daily\"]\n{retry}\n"));
     let mut node = Node::serve_limitable(&place).await;
@@ -224,9 +218,8 @@ async fn a_report_that_finds_no_room_leaves_the_old_one_and_comes_when_there_is(
     assert!(node.terminate().await.success());
 }
 
-#[actix::test]
-async fn a_handler_that_would_report_its_own_reports_is_refused_and_nothing_is_made() {
-    let place = Place::new();
+on_each_ledger!(a_handler_that_would_report_its_own_reports_is_refused_and_nothing_is_made);
+async fn a_handler_that_would_report_its_own_reports_is_refused_and_nothing_is_made(place: Place) {
     for pattern in ["report.*", "*", "report.finished"] {
         configure(&place, &format!("{REPORTS}types = [\"{pattern}\"]\n"));
         for command in ["check", "serve"] {

@@ -16,7 +16,7 @@ use evenkeel::{Deliver, Engine, HandlerError, NewEvent, Payload};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Place, attempts, eventually, settled, stop};
+use crate::harness::{Place, attempts, eventually, on_each_ledger, settled, stop};
 
 const CHEMICALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chemical-status.ndjson.gz");
 
@@ -190,10 +190,10 @@ async fn until_all_have_ended(engine: &Engine, clock: &Clock) {
     }
 }
 
-#[actix::test]
-async fn scenario_a_a_thousand_chemical_changes_all_complete_and_the_table_is_right() {
+on_each_ledger!(scenario_a_a_thousand_chemical_changes_all_complete_and_the_table_is_right);
+async fn scenario_a_a_thousand_chemical_changes_all_complete_and_the_table_is_right(place: Place) {
     // 2026-02-01, a month after the changes.
-    let (place, clock) = (Place::new(), Clock::manual(Timestamp(1_769_904_000_000_000)));
+    let clock = Clock::manual(Timestamp(1_769_904_000_000_000));
     let engine = place.engine().clock(clock.clone()).handler_with(Troubled::registration).start().await.unwrap();
     let changes = changes();
     let arrivals = out_of_order(&changes);

@@ -1,6 +1,7 @@
 //! Scenario C: the database is away with events in flight, and everything completes afterwards.
 //!
-//! Away means that another process holds SQLite's one write lock: nothing can be accepted, claimed or finished.
+//! Away means that another process holds SQLite's one write lock, or PostgreSQL's lock on the events: nothing can be
+//! accepted, claimed or finished. `postgres.rs` has the server that stops and starts under load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +10,42 @@ use evenkeel::lifecycle::Status;
 use evenkeel::{Bind, Event, HandlerError, NewEvent, Payload};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use sea_orm::sqlx::{Connection, PgConnection, query};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::harness::{PATIENCE, Place, eventually, settled, stop, until};
+use crate::harness::{PATIENCE, Place, eventually, on_each_ledger, settled, stop, until};
 use crate::process::{Node, attempts, configure};
 use crate::target::{Reply, Target};
 
-/// Another process's connection to the ledger of this folder.
-fn other(place: &Place) -> Connection {
-    Connection::open(place.path().join("evenkeel.db")).unwrap()
+/// Another writer that holds what the engine has to write to.
+enum Other {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<PgConnection>),
 }
 
-/// Takes the database away until what this gives is dropped.
-fn hold(other: &mut Connection) -> Transaction<'_> {
-    other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap()
+impl Other {
+    /// Takes the database away.
+    async fn hold(place: &Place) -> Self {
+        if let Some(path) = place.url().strip_prefix("sqlite://") {
+            let other = rusqlite::Connection::open(path).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return Self::Sqlite(other);
+        }
+        let mut other = PgConnection::connect(&place.url()).await.unwrap();
+        for sql in ["BEGIN", "LOCK TABLE event_record IN EXCLUSIVE MODE"] {
+            query(sql).execute(&mut other).await.unwrap();
+        }
+        Self::Postgres(Box::new(other))
+    }
+
+    /// It has changed nothing.
+    async fn let_go(self) {
+        match self {
+            Self::Sqlite(other) => other.execute_batch("ROLLBACK").unwrap(),
+            Self::Postgres(other) => other.close().await.unwrap(),
+        }
+    }
 }
 
 async fn until_away(engine: &evenkeel::Engine) {
@@ -36,9 +57,9 @@ async fn until_away(engine: &evenkeel::Engine) {
     tokio::time::timeout(PATIENCE, away).await.expect("the engine should notice that the ledger is away");
 }
 
-#[actix::test]
-async fn an_engine_completes_everything_after_its_database_was_away() {
-    let (place, gate) = (Place::new(), Arc::new(Semaphore::new(0)));
+on_each_ledger!(an_engine_completes_everything_after_its_database_was_away);
+async fn an_engine_completes_everything_after_its_database_was_away(place: Place) {
+    let gate = Arc::new(Semaphore::new(0));
     let opened = Arc::clone(&gate);
     let wait = move |_: Event<Payload>| {
         let gate = Arc::clone(&opened);
@@ -53,14 +74,13 @@ async fn an_engine_completes_everything_after_its_database_was_away() {
         ids.push(engine.submit(NewEvent::raw("a", Payload::default())).await.unwrap().id);
     }
     until(&engine, ids[0], Status::Processing).await;
-    let mut other = other(&place);
-    let held = hold(&mut other);
+    let other = Other::hold(&place).await;
     // 20 end while nothing can be written.
     gate.add_permits(50);
     until_away(&engine).await;
     let refused = engine.submit(NewEvent::raw("a", Payload::default())).await;
     assert_eq!(refused, Err(evenkeel::ingest::SubmitError::Unavailable));
-    held.rollback().unwrap();
+    other.let_go().await;
     for id in &ids {
         let record = settled(&engine, *id).await;
         assert_eq!((record.status, record.attempt_count), (Status::Success, 1));
@@ -103,14 +123,13 @@ async fn insist(node: &Node, id: String) -> Insisted {
     }
 }
 
-#[actix::test]
-async fn a_service_completes_what_was_in_hand_what_became_due_and_what_its_clients_insisted_on() {
+on_each_ledger!(a_service_completes_what_was_in_hand_what_became_due_and_what_its_clients_insisted_on);
+async fn a_service_completes_what_was_in_hand_what_became_due_and_what_its_clients_insisted_on(place: Place) {
     let target = Target::new(|delivery| match delivery.event_id.split('-').next().unwrap() {
         "slow" => Reply::Hold,
         "flaky" if delivery.attempt == 1 => Reply::Now(503),
         _ => Reply::Now(200),
     });
-    let place = Place::new();
     configure(
         &place,
         &format!("retry.initial_delay = \"5s\"\n{}concurrency = 20\n", target.handler("bank", "order.*")),
@@ -122,8 +141,7 @@ async fn a_service_completes_what_was_in_hand_what_became_due_and_what_its_clien
     let slow = node.submit_all("order.paid", &ids("slow", 10)).await;
     target.until_in_hand(10).await;
 
-    let mut other = other(&place);
-    let held = hold(&mut other);
+    let other = Other::hold(&place).await;
     assert_eq!(target.seen().len(), 20, "no retry was due before the database was away");
     // Ten handlers end while nothing can be written, and ten retries become due.
     target.release_all();
@@ -138,7 +156,7 @@ async fn a_service_completes_what_was_in_hand_what_became_due_and_what_its_clien
         })
         .await;
         assert_eq!(node.count("PROCESSING").await, 10, "what ended is not recorded yet");
-        held.rollback().unwrap();
+        other.let_go().await;
     };
     let (clients, ()) = tokio::join!(clients, outage);
     node.idle().await;

@@ -11,11 +11,12 @@ use sea_orm::ConnectionTrait;
 
 use super::*;
 use crate::clock::Clock;
+use crate::persist::place::{Place, on_each_ledger};
 use crate::persist::{Config, Ledger, open};
 use crate::telemetry::Metrics;
 
-async fn ledger(folder: &std::path::Path) -> Ledger {
-    let config = Config { url: format!("sqlite://{}/l.db", folder.display()), ..Config::default() };
+async fn ledger(place: &Place) -> Ledger {
+    let config = Config { url: place.url(), ..Config::default() };
     open(&config, Clock::default().new_id(), Metrics::new().unwrap()).await.unwrap()
 }
 
@@ -91,9 +92,20 @@ fn as_change(chemical: Chemical) -> ChemicalChange {
 }
 
 #[test]
-fn any_order_and_any_repetition_of_changes_ends_in_the_same_tables() {
-    let (system, folder) = (actix::System::new(), tempfile::tempdir().unwrap());
-    let ledger = system.block_on(ledger(folder.path()));
+fn any_order_and_any_repetition_of_changes_ends_in_the_same_tables_on_sqlite() {
+    any_order_and_any_repetition(&Place::new());
+}
+
+#[test]
+fn any_order_and_any_repetition_of_changes_ends_in_the_same_tables_on_postgres() {
+    if let Some(place) = Place::on_postgres() {
+        any_order_and_any_repetition(&place);
+    }
+}
+
+fn any_order_and_any_repetition(place: &Place) {
+    let system = actix::System::new();
+    let ledger = system.block_on(ledger(place));
     let mut runner = TestRunner::new(Cases { cases: 64, failure_persistence: None, ..Cases::default() });
     let ran = runner.run(&(arrivals(), 1..6usize), |(mut arrivals, together)| {
         // Each case has compounds of its own; the ledger serves them all.
@@ -116,10 +128,10 @@ fn any_order_and_any_repetition_of_changes_ends_in_the_same_tables() {
     ran.unwrap();
 }
 
-#[actix::test]
-async fn of_a_long_history_the_newest_changes_are_read() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::default());
-    let ledger = ledger(folder.path()).await;
+on_each_ledger!(of_a_long_history_the_newest_changes_are_read);
+async fn of_a_long_history_the_newest_changes_are_read(place: Place) {
+    let clock = Clock::default();
+    let ledger = ledger(&place).await;
     let kept = join_all((0..20).map(|n| ledger.persist.keep(change("58-08-2", n, &clock)))).await;
     assert!(kept.iter().all(Result::is_ok));
     let history = ledger.persist.reads().chemical_history("58-08-2", 5).await.unwrap();
@@ -129,11 +141,11 @@ async fn of_a_long_history_the_newest_changes_are_read() {
 
 #[actix::test]
 async fn a_change_that_the_database_refuses_fails_alone() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::default());
-    let ledger = ledger(folder.path()).await;
+    let (place, clock) = (Place::new(), Clock::default());
+    let ledger = ledger(&place).await;
     let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON chemical_status_change WHEN new.cas = '50-00-0' \
                    BEGIN SELECT RAISE(ABORT, 'not this one'); END";
-    ledger.persist.writer.get().execute_unprepared(trigger).await.unwrap();
+    ledger.persist.write(async |tx| tx.execute_unprepared(trigger).await.map(drop)).await.unwrap();
     let all = ["58-08-2", "50-00-0", "107-07-3"].map(|cas| change(cas, 0, &clock));
     let kept = join_all(all.into_iter().map(|change| ledger.persist.keep(change))).await;
     assert_eq!((&kept[0], &kept[2]), (&Ok(()), &Ok(())));

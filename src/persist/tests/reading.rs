@@ -1,0 +1,116 @@
+//! Every question that can be asked has the same answer on both databases.
+
+use std::time::Duration;
+
+use super::*;
+use crate::lifecycle::FinalStatus;
+
+/// Five records: one that waits, one that is planned, one in hand, one that nobody handles, one that is wrong.
+async fn fill(desk: &Desk) -> Vec<Uuid> {
+    let hour = desk.clock.now().after(Duration::from_secs(3_600));
+    let entries = [
+        Entry::Waiting,
+        Entry::Scheduled(hour),
+        Entry::Claimed(desk.clock.new_id()),
+        Entry::NoHandler,
+        Entry::Invalid("it is wrong".to_owned()),
+    ];
+    let mut records = Vec::new();
+    for (n, entry) in entries.into_iter().enumerate() {
+        let handled = !matches!(entry, Entry::NoHandler | Entry::Invalid(_));
+        let mut record = desk.record(&format!("e-{n}"), entry);
+        let mut event = Event::clone(&record.event);
+        event.subject = Some(format!("subject {n}"));
+        record.event = Arc::new(event);
+        record.handler = handled.then(|| "lane".into());
+        records.push(record);
+    }
+    let ids = records.iter().map(|record| record.id).collect();
+    desk.accept(records).await.unwrap();
+    ids
+}
+
+on_each_ledger!(each_filter_finds_its_records_newest_first);
+async fn each_filter_finds_its_records_newest_first(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let reads = desk.persist.reads();
+    let (past, future) = (Timestamp(0), desk.clock.now().after(Duration::from_secs(60)));
+    let all = Filter::default();
+    for (filter, found) in [
+        (all.clone(), &[4, 3, 2, 1, 0][..]),
+        (Filter { status: Some(Status::Processing), ..all.clone() }, &[2]),
+        (Filter { final_status: Some(FinalStatus::NoHandler), ..all.clone() }, &[3]),
+        (Filter { event_type: Some("a".into()), handler: Some("lane".into()), ..all.clone() }, &[2, 1, 0]),
+        (Filter { source: Some("/other".into()), ..all.clone() }, &[]),
+        (Filter { subject: Some("subject 1".into()), ..all.clone() }, &[1]),
+        (Filter { event_id: Some("e-0".into()), ..all.clone() }, &[0]),
+        // It holds no key.
+        (Filter { event_id: Some("e-4".into()), ..all.clone() }, &[4]),
+        (Filter { since: Some(past), until: Some(future), ..all.clone() }, &[4, 3, 2, 1, 0]),
+        (Filter { until: Some(past), ..all.clone() }, &[]),
+        (Filter { since: Some(future), ..all.clone() }, &[]),
+    ] {
+        let listed = reads.list(&filter, None, 10).await.unwrap();
+        let expected: Vec<Uuid> = found.iter().map(|n| ids[*n]).collect();
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        let mut oldest_first: Vec<Uuid> = reads.ids(&filter, 10).await.unwrap().into_iter().map(|(id, _)| id).collect();
+        oldest_first.reverse();
+        assert_eq!(oldest_first, expected, "{filter:?}");
+    }
+    let page = reads.list(&all, Some(ids[3]), 2).await.unwrap();
+    assert_eq!(page.iter().map(|record| record.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
+}
+
+on_each_ledger!(what_waits_what_is_due_and_what_nobody_handles_can_be_asked);
+async fn what_waits_what_is_due_and_what_nobody_handles_can_be_asked(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let reads = desk.persist.reads();
+    let now = desk.clock.now();
+    let waits = reads.record(ids[0]).await.unwrap().unwrap();
+    assert_eq!(reads.oldest_due("lane", now).await.unwrap(), waits.next_attempt_at);
+    assert_eq!(
+        reads.next_due("lane", now).await.unwrap(),
+        reads.record(ids[1]).await.unwrap().unwrap().next_attempt_at
+    );
+    assert_eq!(reads.next_due("other", now).await.unwrap(), None);
+    assert_eq!(reads.retries_due(&["lane".to_owned()], now).await.unwrap(), 0);
+    assert!(!reads.has_suspects().await.unwrap());
+    assert_eq!(reads.waiting_types().await.unwrap(), [("lane".to_owned(), "a".to_owned())]);
+    assert_eq!(reads.unhandled_types().await.unwrap(), [("a".to_owned(), 1)]);
+    assert_eq!(reads.holders("e-0", None).await.unwrap(), [("/test".to_owned(), ids[0])]);
+    assert!(reads.holders("e-4", Some("/test")).await.unwrap().is_empty());
+    let counts = reads.counts().await.unwrap();
+    assert_eq!((counts.len(), counts.values().sum::<i64>()), (5, 5));
+    let whole = reads.whole(ids[2]).await.unwrap().unwrap();
+    assert_eq!((whole.payload, whole.attempts[0].status), (Payload::json("1"), AttemptStatus::Running));
+    assert_eq!(desk.persist.own_claims().await.unwrap().len(), 1);
+}
+
+on_each_ledger!(what_waits_moves_to_another_lane_or_to_nobody);
+async fn what_waits_moves_to_another_lane_or_to_nobody(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let rebind = |from: &str, to: Option<&str>| Operation {
+        action: Action::Rebind { from: from.to_owned(), event_type: "a".to_owned(), to: to.map(str::to_owned) },
+        id: desk.clock.new_id(),
+        at: desk.clock.now(),
+        actor: "test".to_owned(),
+        reason: None,
+    };
+    assert_eq!(desk.persist.operate(rebind("lane", Some("new"))).await, Ok(2));
+    assert_eq!(desk.persist.operate(rebind("new", None)).await, Ok(2));
+    assert_eq!((desk.status(ids[0]).await, desk.status(ids[2]).await), (Status::NoHandler, Status::Processing));
+    let counts = desk.persist.reads().counts().await.unwrap();
+    let counted: Vec<_> =
+        counts.into_iter().filter(|(_, n)| *n != 0).map(|((lane, status), n)| (lane, status, n)).collect();
+    let expected = [
+        (String::new(), Status::Invalid, 1),
+        (String::new(), Status::NoHandler, 1),
+        ("lane".to_owned(), Status::Processing, 1),
+        ("new".to_owned(), Status::NoHandler, 2),
+    ];
+    assert_eq!(counted.len(), expected.len(), "{counted:?}");
+    assert!(expected.iter().all(|count| counted.contains(count)), "{counted:?}");
+}
