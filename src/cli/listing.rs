@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 /// Which part of a list.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PageArgs {
-    /// How many at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many at most, up to 250 [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
     pub limit: Option<u32>,
     /// Go on where another page ended
     #[arg(long)]

@@ -122,9 +122,16 @@ fn put(stream: &mut dyn Write, text: &str) -> io::Result<()> {
     }
 }
 
+/// What turns the direction of the text around it, so that it reads as something else (Unicode UAX #9, explicit
+/// formatting characters and marks).
+const TURNS: [char; 12] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
+    '\u{2068}', '\u{2069}',
+];
+
 /// The text with its control characters spelled out but for these: an event's subject must not drive a terminal.
 pub(super) fn harmless<'a>(text: &'a str, but: &[char]) -> Cow<'a, str> {
-    let harms = |letter: char| letter.is_control() && !but.contains(&letter);
+    let harms = |letter: char| (letter.is_control() || TURNS.contains(&letter)) && !but.contains(&letter);
     if !text.contains(harms) {
         return Cow::Borrowed(text);
     }
@@ -132,7 +139,7 @@ pub(super) fn harmless<'a>(text: &'a str, but: &[char]) -> Cow<'a, str> {
     for letter in text.chars() {
         if harms(letter) {
             // Writing to a String cannot fail.
-            let _ = write!(spelled, "{}", letter.escape_debug());
+            let _ = write!(spelled, "{}", letter.escape_default());
         } else {
             spelled.push(letter);
         }
@@ -184,5 +191,6 @@ mod tests {
     fn control_characters_are_spelled_out_but_for_line_ends() {
         assert_eq!(harmless("a\u{1b}[2Jb\nc", &['\n']), "a\\u{1b}[2Jb\nc");
         assert_eq!(harmless("a\nb", &[]), "a\\nb");
+        assert_eq!(harmless("a\u{202e}b\u{e4}", &[]), "a\\u{202e}b\u{e4}");
     }
 }

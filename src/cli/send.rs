@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientArgs};
@@ -44,7 +45,7 @@ ends in anything but COMPLETED.";
 #[command(after_help = HELP, override_usage = USAGE)]
 pub struct SendArgs {
     /// What happened, such as order.paid
-    #[arg(value_name = "TYPE", required_unless_present = "file")]
+    #[arg(value_name = "TYPE", required_unless_present = "file", value_parser = NonEmptyStringValueParser::new())]
     pub event_type: Option<String>,
     /// The event's data
     #[arg(value_name = "JSON", value_parser = json)]

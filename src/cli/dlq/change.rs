@@ -100,6 +100,7 @@ async fn one_by_one(verb: Verb, args: &ChangeArgs, client: &Client, screen: &mut
     let (mut done, mut results) = (0, Vec::new());
     for id in &args.ids {
         let answer: Result<Value, Failure> = client.post(&client.url(&["dead-letters", id, verb.word()]), &body).await;
+        let answer = answer.map_err(advise);
         done += u64::from(answer.is_ok());
         if args.client.output == Output::Text {
             tell(verb, id, &answer, screen)?;
@@ -222,8 +223,10 @@ fn not_confirmed(
 fn advise(failure: Failure) -> Failure {
     let parts =
         "Take them in parts, the oldest first: --until 30d, then --until 7d and so on, or by --handler or --type.";
+    let which = "Name the record by its own id (`evenkeel dlq ls` shows it), or choose it by --event-id and --source.";
     let advised = |problem: Problem| match problem.code() {
         Some("too_many") => problem.with_own_hint(parts),
+        Some("ambiguous") => problem.with_own_hint(which),
         _ => problem,
     };
     match failure {

@@ -1,9 +1,9 @@
 //! `events get`: one event with everything that is known of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -76,17 +76,19 @@ fn advise(failure: Failure) -> Failure {
     Failure::Refused { status, problem, retry_after }
 }
 
-/// The data as it was received.
-#[derive(Deserialize)]
+/// The data as it was received: it may hold numbers and letters that no type of ours can.
 struct Data<'a> {
-    #[serde(borrow)]
     data: Option<&'a RawValue>,
     data_base64: Option<String>,
 }
 
 fn shown(record: &RawValue, now: Timestamp) -> Result<String, serde_json::Error> {
-    let data: Data = serde_json::from_str(record.get())?;
-    let record: Map<String, Value> = serde_json::from_str(record.get())?;
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(record.get())?;
+    let encoded = members.remove("data_base64").map(|text| serde_json::from_str(text.get())).transpose()?;
+    let data = members.remove("data").filter(|data| data.get() != "null");
+    let data = Data { data, data_base64: encoded };
+    let member = |(name, value): (String, &RawValue)| Ok((name, serde_json::from_str(value.get())?));
+    let record = members.into_iter().map(member).collect::<Result<Map<String, Value>, serde_json::Error>>()?;
     let mut parts = vec![text::table(&["", ""], attributes(&record, now))];
     parts.extend(data.shown());
     let attempts = record.get("attempts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -102,7 +104,7 @@ fn shown(record: &RawValue, now: Timestamp) -> Result<String, serde_json::Error>
 fn attributes(record: &Map<String, Value>, now: Timestamp) -> Vec<Vec<String>> {
     let first = FIRST.iter().filter_map(|name| record.get_key_value(*name));
     let rest = record.iter().filter(|(name, _)| {
-        !FIRST.contains(&name.as_str()) && !matches!(name.as_str(), "data" | "data_base64" | "attempts")
+        !FIRST.contains(&name.as_str()) && name.as_str() != "attempts"
     });
     let mut rows = Vec::new();
     for (name, value) in first.chain(rest) {

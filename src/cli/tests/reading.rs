@@ -39,6 +39,21 @@ async fn a_list_asks_with_the_given_filters_only_and_names_the_next_page() {
 }
 
 #[tokio::test]
+async fn data_that_no_program_can_hold_is_shown_as_it_was_received() {
+    let node = MockServer::start().await;
+    for data in [r#"{"n":1e400}"#, r#""\ud800""#, "123456789012345678901234567890.10"] {
+        node.reset().await;
+        let body = format!(r#"{{"id":"{ID}","status":"SUCCESS","data":{data},"attempts":[]}}"#);
+        let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+        Mock::given(path(format!("/api/v1/events/{ID}"))).respond_with(answer).mount(&node).await;
+        let ran = run(&node.uri(), &["events", "get", ID]).await;
+        assert_eq!(ran.exit, Ok(Exit::Done), "{}", ran.err);
+        let shown: String = ran.out.split_whitespace().collect();
+        assert!(shown.contains(data), "{}", ran.out);
+    }
+}
+
+#[tokio::test]
 async fn a_list_as_json_is_the_answer_itself() {
     let node = MockServer::start().await;
     let page = json!({ "items": [item()], "next_cursor": null });
