@@ -125,8 +125,8 @@ fn put(stream: &mut dyn Write, text: &str) -> io::Result<()> {
 /// What turns the direction of the text around it, so that it reads as something else (Unicode UAX #9, explicit
 /// formatting characters and marks).
 const TURNS: [char; 12] = [
-    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
-    '\u{2068}', '\u{2069}',
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
+    '\u{2067}', '\u{2068}', '\u{2069}',
 ];
 
 /// The text with its control characters spelled out but for these: an event's subject must not drive a terminal.

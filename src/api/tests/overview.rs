@@ -18,7 +18,7 @@ async fn the_tree_of_actors_is_live() {
     }
     assert_eq!(children[2]["children"].as_array().unwrap().len(), 10);
     assert_eq!(children[2]["children"][3]["name"], json!("processor-3"));
-    assert_eq!((&children[0]["mailbox"], &children[3]["mailbox"]), (&json!(0), &json!(0)));
+    assert!(children[0]["mailbox"].is_u64() && children[3]["mailbox"].is_u64(), "{children:?}");
     let lane = &children[4]["children"][1];
     assert_eq!((&lane["name"], &lane["kind"], &lane["in_hand"]), (&json!("ok.*"), &json!("function"), &json!([])));
     assert_eq!((&lane["lane_depth"], &lane["concurrency"]), (&json!(0), &json!(10)));

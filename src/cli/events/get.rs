@@ -103,9 +103,7 @@ fn shown(record: &RawValue, now: Timestamp) -> Result<String, serde_json::Error>
 
 fn attributes(record: &Map<String, Value>, now: Timestamp) -> Vec<Vec<String>> {
     let first = FIRST.iter().filter_map(|name| record.get_key_value(*name));
-    let rest = record.iter().filter(|(name, _)| {
-        !FIRST.contains(&name.as_str()) && name.as_str() != "attempts"
-    });
+    let rest = record.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()) && name.as_str() != "attempts");
     let mut rows = Vec::new();
     for (name, value) in first.chain(rest) {
         push(&mut rows, &name.replace('_', " "), value, now);

@@ -86,6 +86,15 @@ async fn ids_are_redriven_one_by_one_and_one_that_cannot_be_does_not_stop_the_ot
 }
 
 #[tokio::test]
+async fn an_event_id_of_several_sources_is_told_with_the_ways_out() {
+    let node = node(0).await;
+    post_answers(&node, "dead-letters/a/redrive", refusal(409, "ambiguous", "several sources used it")).await;
+    let ran = run(&node.uri(), &["dlq", "redrive", "a"]).await;
+    assert_eq!(ran.exit, Ok(Exit::Failed));
+    assert!(ran.err.contains("choose it by --event-id and --source"), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn a_node_that_is_away_is_told_for_each_id() {
     let ran = run("http://127.0.0.1:1", &["dlq", "redrive", ID, OTHER, "--output", "json"]).await;
     let told = ran.json();
