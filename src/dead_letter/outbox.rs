@@ -1,0 +1,155 @@
+//! The outbox: deaths of a broker's events are published to its dead-letter queue, at least once, one message a death.
+//!
+//! The ledger is the list of what is to do: a message is sent, confirmed and then written down as published, in this
+//! order, so that a crash in between sends it again and never forgets it. Only Persistence writes that down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::bus::{Broker, Message as Published, PublishError};
+use crate::persist::Death;
+use crate::process::Pool;
+
+/// How often the ledger is looked at when nobody announces a death: other nodes die without a word.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long to wait before what could not be published is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// So many deaths are published at a time.
+const BATCH: u64 = 100;
+
+/// The longest text in a header, in bytes: a message's headers have to fit into one frame of the broker.
+const LONGEST_TEXT: usize = 4_096;
+
+/// The actor. A fault of our own costs it its run, and it begins another.
+pub(crate) struct Outbox {
+    pool: Pool,
+    broker: Arc<Broker>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Outbox {
+    pub(crate) const fn new(pool: Pool, broker: Arc<Broker>) -> Self {
+        Self { pool, broker, running: None }
+    }
+
+    fn look(&mut self) {
+        if self.pool.is_draining() || self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        let run = run(self.pool.clone(), Arc::clone(&self.broker));
+        if self.running.replace(actix::spawn(run)).is_some() {
+            tracing::error!("the outbox died; started another");
+            self.pool.metrics.actor_restarts.with_label_values(&["outbox"]).inc();
+        }
+    }
+}
+
+impl Actor for Outbox {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look();
+        ctx.run_interval(AGAIN, |outbox, _| outbox.look());
+    }
+}
+
+/// Publishes until the engine drains; what is left then waits for the next start.
+async fn run(pool: Pool, broker: Arc<Broker>) {
+    loop {
+        let died = pool.died();
+        let wait = match publish_all(&pool, &broker).await {
+            Ok(()) => LOOK,
+            Err(why) => {
+                tracing::warn!(why, "dead letters cannot be published; trying again");
+                AGAIN
+            }
+        };
+        tokio::select! {
+            biased;
+            () = pool.drained() => return,
+            () = died, if wait == LOOK => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Publishes what there is, oldest first.
+async fn publish_all(pool: &Pool, broker: &Broker) -> Result<(), String> {
+    while !pool.is_draining() {
+        let deaths = pool.persist.reads().deaths(broker.name, BATCH).await.map_err(|error| error.to_string())?;
+        if deaths.is_empty() {
+            break;
+        }
+        for death in deaths {
+            publish(pool, broker, &death).await.map_err(|error| error.to_string())?;
+            let key = vec![(death.record.id, death.round)];
+            pool.persist.published(key, pool.clock.now()).await.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+async fn publish(pool: &Pool, broker: &Broker, death: &Death) -> Result<(), PublishError> {
+    let mut message = message(death);
+    let mut published = broker.dead_letters.publish(vec![message.clone()]).await;
+    if let Err(PublishError::TooLarge(_)) = published {
+        let length = message.body.take().map_or(0, |body| body.len());
+        message
+            .headers
+            .insert(header("payload_omitted"), format!("{length} bytes are too large for the broker").into());
+        published = broker.dead_letters.publish(vec![message]).await;
+    }
+    pool.metrics.published("dead_letters", &published, 1);
+    published
+}
+
+/// The event as it was, and what is to be known of its death.
+fn message(death: &Death) -> Published {
+    let record = &death.record;
+    let mut message = Published::dead_letter(&death.event);
+    let mut note = |name, value: Value| message.headers.insert(header(name), value);
+    note("record_id", record.id.to_string().into());
+    note("reason", death.reason.as_str().into());
+    note("died_at", death.at.to_rfc3339().into());
+    note("round", death.round.into());
+    note("attempts", record.attempt_count.into());
+    let handler = record.handler_name.as_deref().map(Value::from);
+    let error = record.error.as_deref().map(|error| shortened(error).into());
+    let topic = record.origin.topic.as_deref().map(Value::from);
+    let partition = record.origin.partition.map(Value::from);
+    let offset = record.origin.offset.map(Value::from);
+    let known =
+        [("handler", handler), ("error", error), ("topic", topic), ("partition", partition), ("offset", offset)];
+    for (name, value) in known {
+        if let Some(value) = value {
+            note(name, value);
+        }
+    }
+    message
+}
+
+fn header(name: &str) -> String {
+    format!("evenkeel_{name}")
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_two_characters() {
+        assert_eq!(shortened("short"), "short");
+        let cut = shortened(&"€".repeat(2_000)).to_owned();
+        assert_eq!((cut.len(), cut.chars().all(|character| character == '€')), (4_095, true));
+    }
+}
