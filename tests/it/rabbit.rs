@@ -21,6 +21,12 @@ use crate::harness::eventually;
 
 const VARIABLE: &str = "EVENKEEL_TEST_RABBITMQ_URL";
 
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
+fn left_out<T>(why: &str) -> Option<T> {
+    eprintln!("left out: {why}");
+    None
+}
+
 /// Two queues that nobody else uses.
 pub struct Rabbit {
     pub url: String,
@@ -34,8 +40,7 @@ impl Rabbit {
         let Ok(url) = std::env::var(VARIABLE) else {
             let required = std::env::var("EVENKEEL_TEST_REQUIRE").is_ok_and(|which| which == "all");
             assert!(!required, "{VARIABLE} is missing: scripts/test sets it");
-            eprintln!("left out: no {VARIABLE}; scripts/test starts a server");
-            return None;
+            return left_out("no EVENKEEL_TEST_RABBITMQ_URL; scripts/test starts a server");
         };
         Some(Self::on(url))
     }
@@ -121,8 +126,7 @@ impl Server {
         let server = Self(tempfile::tempdir().unwrap());
         server.resume();
         if server.variable().is_none() {
-            eprintln!("left out: no RabbitMQ on this machine that a test may stop");
-            return None;
+            return left_out("no RabbitMQ on this machine that a test may stop");
         }
         Some(server)
     }
