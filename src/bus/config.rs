@@ -49,6 +49,15 @@ mod tests {
     }
 
     #[test]
+    fn dead_letters_are_published_where_there_is_a_broker() {
+        for kind in [Kind::Embedded, Kind::Rabbitmq] {
+            let capabilities = kind.capabilities();
+            assert_eq!(capabilities.dead_letters, capabilities.broker);
+            assert_eq!(capabilities.broker, kind != Kind::Embedded);
+        }
+    }
+
+    #[test]
     fn every_bus_is_read_by_the_word_that_it_is_written_with() {
         for kind in [Kind::Embedded, Kind::Rabbitmq] {
             let text = toml::to_string(&Config { kind }).unwrap();

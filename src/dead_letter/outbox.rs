@@ -10,7 +10,7 @@ use actix::prelude::*;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::bus::{Broker, Message as Published, PublishError};
+use crate::bus::{Broker, Message as Published, Publish, PublishError};
 use crate::persist::Death;
 use crate::process::Pool;
 
@@ -96,17 +96,19 @@ async fn publish_all(pool: &Pool, broker: &Broker) -> Result<(), String> {
 }
 
 async fn publish(pool: &Pool, broker: &Broker, death: &Death) -> Result<(), PublishError> {
-    let mut message = message(death);
-    let mut published = broker.dead_letters.publish(vec![message.clone()]).await;
-    if let Err(PublishError::TooLarge(_)) = published {
-        let length = message.body.take().map_or(0, |body| body.len());
-        message
-            .headers
-            .insert(header("payload_omitted"), format!("{length} bytes are too large for the broker").into());
-        published = broker.dead_letters.publish(vec![message]).await;
-    }
+    let published = deliver(&*broker.dead_letters, message(death)).await;
     pool.metrics.published("dead_letters", &published, 1);
     published
+}
+
+/// Publishes a dead letter; one that is too large for the broker goes without its payload, and says so.
+async fn deliver(publish: &dyn Publish, mut message: Published) -> Result<(), PublishError> {
+    let published = publish.publish(vec![message.clone()]).await;
+    let Err(PublishError::TooLarge(_)) = published else { return published };
+    let Some(body) = message.body.take() else { return published };
+    let note = format!("{} bytes are too large for the broker", body.len());
+    message.headers.insert(header("payload_omitted"), note.into());
+    publish.publish(vec![message]).await
 }
 
 /// The event as it was, and what is to be known of its death.
@@ -144,7 +146,58 @@ fn shortened(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+
     use super::*;
+    use crate::event::{Event, Extensions, Payload};
+
+    /// A broker that takes nothing above ten bytes, and keeps the rest.
+    #[derive(Default)]
+    struct Small(Mutex<Vec<Published>>);
+
+    impl Publish for Small {
+        fn publish(&self, mut messages: Vec<Published>) -> BoxFuture<'static, Result<(), PublishError>> {
+            let fits = messages.iter().all(|message| message.body.as_ref().is_none_or(|body| body.len() <= 10));
+            let result = if fits { Ok(()) } else { Err(PublishError::TooLarge("above 10 bytes".to_owned())) };
+            if fits {
+                self.0.lock().unwrap().append(&mut messages);
+            }
+            async move { result }.boxed()
+        }
+
+        fn ping(&self) -> BoxFuture<'static, Result<(), PublishError>> {
+            async { Ok(()) }.boxed()
+        }
+    }
+
+    fn letter(data: &'static str) -> Published {
+        let event = Event {
+            id: "1".into(),
+            source: "/s".into(),
+            event_type: "t".into(),
+            subject: None,
+            time: None,
+            extensions: Extensions::new(),
+            data: Payload::json(data),
+        };
+        Published::dead_letter(&event)
+    }
+
+    #[actix::test]
+    async fn what_is_too_large_for_the_broker_goes_without_its_payload_and_says_so() {
+        let small = Small::default();
+        for data in ["[1]", "\"0123456789\""] {
+            deliver(&small, letter(data)).await.unwrap();
+        }
+        let kept = small.0.into_inner().unwrap();
+        assert_eq!(kept[0], letter("[1]"));
+        assert_eq!(kept[1].body, None);
+        assert_eq!(kept[1].headers["evenkeel_payload_omitted"], "12 bytes are too large for the broker");
+        assert_eq!(kept[1].attributes, letter("1").attributes);
+    }
 
     #[test]
     fn a_long_error_is_cut_between_two_characters() {

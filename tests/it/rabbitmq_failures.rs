@@ -268,6 +268,22 @@ async fn a_broker_that_is_restarted_under_load_loses_nothing_and_gets_its_listen
 }
 
 #[actix::test]
+async fn what_is_too_large_for_the_broker_is_refused_and_the_next_is_taken() {
+    let Some(rabbit) = Rabbit::start() else { return };
+    let (place, calls) = (Place::new(), Calls::default());
+    let engine = engine(&place, &rabbit, &calls).await;
+    // RabbitMQ takes 128 MiB unless it is told otherwise.
+    let payload = Payload { content_type: Some("text/plain".into()), bytes: Some(vec![b'x'; 129 << 20].into()) };
+    let refused = engine.submit(NewEvent::raw("t", payload)).await;
+    let Err(SubmitError::BusUnavailable(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.starts_with("the message is too large for the broker: "), "{why}");
+    engine.submit(numbered(1)).await.unwrap();
+    until_success(&engine, 1).await;
+    stop(engine).await;
+    rabbit.end().await;
+}
+
+#[actix::test]
 async fn a_queue_that_cannot_be_used_is_named_at_the_start() {
     let Some(rabbit) = Rabbit::start() else { return };
     let client = rabbit.client().await;
