@@ -101,14 +101,21 @@ async fn publish(pool: &Pool, broker: &Broker, death: &Death) -> Result<(), Publ
     published
 }
 
-/// Publishes a dead letter; one that is too large for the broker goes without its payload, and says so.
+/// Publishes a dead letter; one that is too large for the broker goes without its payload, or with no more attributes
+/// than it must have, and says so.
 async fn deliver(publish: &dyn Publish, mut message: Published) -> Result<(), PublishError> {
-    let published = publish.publish(vec![message.clone()]).await;
-    let Err(PublishError::TooLarge(_)) = published else { return published };
-    let Some(body) = message.body.take() else { return published };
-    let note = format!("{} bytes are too large for the broker", body.len());
-    message.headers.insert(header("payload_omitted"), note.into());
-    publish.publish(vec![message]).await
+    let mut published = publish.publish(vec![message.clone()]).await;
+    if let (Err(PublishError::TooLarge(_)), Some(body)) = (&published, message.body.take()) {
+        let note = format!("{} bytes are too large for the broker", body.len());
+        message.headers.insert(header("payload_omitted"), note.into());
+        published = publish.publish(vec![message.clone()]).await;
+    }
+    if let Err(PublishError::TooLarge(_)) = published {
+        message.attributes.retain(|name, _| ["id", "source", "specversion", "type"].contains(&name.as_str()));
+        message.headers.insert(header("attributes_omitted"), true.into());
+        published = publish.publish(vec![message]).await;
+    }
+    published
 }
 
 /// The event as it was, and what is to be known of its death.
@@ -154,13 +161,15 @@ mod tests {
     use super::*;
     use crate::event::{Event, Extensions, Payload};
 
-    /// A broker that takes nothing above ten bytes, and keeps the rest.
+    /// A broker that takes nothing above ten bytes or five attributes, and keeps the rest.
     #[derive(Default)]
     struct Small(Mutex<Vec<Published>>);
 
     impl Publish for Small {
         fn publish(&self, mut messages: Vec<Published>) -> BoxFuture<'static, Result<(), PublishError>> {
-            let fits = messages.iter().all(|message| message.body.as_ref().is_none_or(|body| body.len() <= 10));
+            let fits = messages.iter().all(|message| {
+                message.body.as_ref().is_none_or(|body| body.len() <= 10) && message.attributes.len() <= 5
+            });
             let result = if fits { Ok(()) } else { Err(PublishError::TooLarge("above 10 bytes".to_owned())) };
             if fits {
                 self.0.lock().unwrap().append(&mut messages);
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(kept[1].body, None);
         assert_eq!(kept[1].headers["evenkeel_payload_omitted"], "12 bytes are too large for the broker");
         assert_eq!(kept[1].attributes, letter("1").attributes);
+    }
+
+    #[actix::test]
+    async fn too_many_attributes_are_no_reason_to_keep_a_death_back() {
+        let (small, mut wide) = (Small::default(), letter("[1]"));
+        for name in ["a", "b"] {
+            wide.attributes.insert(name.to_owned(), "1".into());
+        }
+        deliver(&small, wide).await.unwrap();
+        let kept = small.0.into_inner().unwrap();
+        assert_eq!(kept[0].attributes, letter("1").attributes);
+        assert_eq!((&kept[0].headers["evenkeel_attributes_omitted"], &kept[0].body), (&true.into(), &None));
     }
 
     #[test]

@@ -277,6 +277,9 @@ async fn what_is_too_large_for_the_broker_is_refused_and_the_next_is_taken() {
     let refused = engine.submit(NewEvent::raw("t", payload)).await;
     let Err(SubmitError::BusUnavailable(why)) = refused else { panic!("{refused:?}") };
     assert!(why.starts_with("the message is too large for the broker: "), "{why}");
+    let wide = NewEvent::raw("t", Payload::default()).extension("wide", "x".repeat(100_000));
+    let Err(SubmitError::BusUnavailable(why)) = engine.submit(wide).await else { panic!("it was taken") };
+    assert!(why.contains("its headers have 100"), "{why}");
     engine.submit(numbered(1)).await.unwrap();
     until_success(&engine, 1).await;
     stop(engine).await;

@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, join_all};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::{Channel, Confirmation, Connection, ErrorKind};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Config;
@@ -23,6 +24,9 @@ use crate::bus::{Destination, Message, Publish, PublishError};
 
 /// How long the broker may take to confirm.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most bytes of headers. They have to fit into one frame, which RabbitMQ lets have 128 KiB.
+const MAX_HEADER_BYTES: usize = 96 << 10;
 
 /// The way to the actor.
 pub(super) struct Publisher(Addr<Sender>);
@@ -91,6 +95,11 @@ impl Outlet {
     }
 
     async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
+        // Such a message would end the connection, and with it what is known of all others.
+        if let Some(bytes) = messages.iter().map(bytes_of_headers).find(|bytes| *bytes > MAX_HEADER_BYTES) {
+            let why = format!("its headers have {bytes} bytes; {MAX_HEADER_BYTES} are allowed");
+            return Err(PublishError::TooLarge(why));
+        }
         let channel = self.channel().await?;
         let before = self.in_flight.fetch_add(messages.len(), Ordering::Relaxed);
         let alone = before == 0 && messages.len() == 1;
@@ -156,6 +165,12 @@ impl Outlet {
             Err(error) => Err(PublishError::Unknown(error.to_string())),
         }
     }
+}
+
+/// The bytes of all headers, with their names.
+fn bytes_of_headers(message: &Message) -> usize {
+    let length = |value: &Value| value.as_str().map_or(8, str::len);
+    message.attributes.iter().chain(&message.headers).map(|(name, value)| name.len() + length(value)).sum()
 }
 
 /// Nothing was sent: the channel or the connection was known to be closed.
