@@ -42,7 +42,7 @@ use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, R
 pub use config::Config;
 
 use crate::clock::Timestamp;
-use crate::ingest::Intake;
+use crate::ingest::{Intake, Listeners};
 use crate::persist::Reads;
 use crate::process::Pool;
 use problem::{Code, Problem};
@@ -70,6 +70,7 @@ pub enum Error {
 pub(crate) struct Deps {
     pub config: Config,
     pub intake: Intake,
+    pub listeners: Option<Listeners>,
     pub pool: Pool,
 }
 
@@ -77,15 +78,16 @@ pub(crate) struct Deps {
 struct State {
     config: Config,
     intake: Intake,
+    listeners: Option<Listeners>,
     pool: Pool,
     started_at: Timestamp,
 }
 
 impl State {
     fn new(deps: &Deps) -> Self {
-        let Deps { config, intake, pool } = deps.clone();
+        let Deps { config, intake, listeners, pool } = deps.clone();
         let started_at = pool.clock.now();
-        Self { config, intake, pool, started_at }
+        Self { config, intake, listeners, pool, started_at }
     }
 
     fn reads(&self) -> &Reads {

@@ -1,5 +1,169 @@
-//! The event bus: one file for each broker.
+//! The event bus: two small traits, and one file for each broker that keeps them.
+//!
+//! A broker's client is imported in its own file and nowhere else. Nothing here knows the ledger: what is settled and
+//! when is said by those who listen.
 
 mod config;
+mod embedded;
+mod message;
+mod rabbitmq;
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 pub use config::{Config, Kind};
+pub(crate) use message::RECORD_ID;
+pub use message::{Delivery, Destination, Message};
+pub use rabbitmq::{Config as RabbitConfig, QueueType};
+
+/// Publishing to a broker.
+///
+/// - `Ok` is said only after the broker has confirmed that it keeps all of the messages, durably as far as its queues
+///   are durable, and that they have reached a queue.
+/// - Of an error that is [`Away`](PublishError::Away), [`Refused`](PublishError::Refused) or
+///   [`TooLarge`](PublishError::TooLarge) nothing was kept; after [`Unknown`](PublishError::Unknown) any of them may
+///   have been, so that the same messages may be there twice when they are sent again.
+/// - It ends in bounded time, whatever the broker does. It goes on if its caller stops waiting.
+pub trait Publish: Send + Sync {
+    /// Publishes all of them, in order.
+    fn publish(&self, messages: Vec<Message>) -> BoxFuture<'static, Result<(), PublishError>>;
+
+    /// Whether the broker could be reached now.
+    fn ping(&self) -> BoxFuture<'static, Result<(), PublishError>>;
+}
+
+/// Listening to a broker.
+///
+/// - What [`next`](Listen::next) gives stays the broker's until [`settle`](Listen::settle) has been called: if this
+///   process dies before, it is delivered again. It is never given back on purpose, so that a ledger that is away
+///   causes no storm of redeliveries.
+/// - No more than a fixed number of messages is outstanding, however long nobody settles.
+/// - A broker that is away is waited for, for ever; nobody has to ask for that.
+pub trait Listen {
+    /// The next messages, at least one, in the broker's order. What was given before and not settled may come again.
+    /// It may be dropped while it waits: nothing is lost then.
+    fn next(&mut self) -> LocalBoxFuture<'_, Vec<Delivery>>;
+
+    /// Tells the broker that everything that [`next`](Listen::next) gave last is in the ledger. If that does not reach
+    /// the broker, it delivers again what it has not heard of.
+    fn settle(&mut self) -> LocalBoxFuture<'_, ()>;
+
+    /// Leaves the rest to the broker.
+    fn close(&mut self) -> LocalBoxFuture<'_, ()>;
+}
+
+/// What a bus can do; what holds for all of them is told by [`Publish`] and [`Listen`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Events go through a broker: REST answers before they are in the ledger.
+    pub broker: bool,
+    /// A message has a position of its own, by which it is known again.
+    pub positions: bool,
+    /// Dead letters are published.
+    pub dead_letters: bool,
+}
+
+/// Why nothing was published, or nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The broker cannot be reached; nothing was published.
+    #[error("the broker cannot be reached: {0}")]
+    Away(String),
+    /// The broker did not take it; nothing was published.
+    #[error("the broker did not take it: {0}")]
+    Refused(String),
+    /// The message is larger than the broker allows; nothing was published.
+    #[error("the message is too large for the broker: {0}")]
+    TooLarge(String),
+    /// The broker's answer is missing, or it took some of several messages.
+    #[error("the broker did not confirm: {0}")]
+    Unknown(String),
+}
+
+/// Why the bus did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker was reached, and what is needed cannot be used there.
+    #[error("{what} cannot be used: {why}")]
+    Topology {
+        /// Which queue or topic.
+        what: String,
+        /// Why, and what to do about it.
+        why: String,
+    },
+}
+
+impl Kind {
+    /// What this bus can do.
+    #[must_use]
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Embedded => embedded::CAPABILITIES,
+            Self::Rabbitmq => rabbitmq::CAPABILITIES,
+        }
+    }
+}
+
+/// A broker, and the ways to it.
+pub(crate) struct Broker {
+    /// The word for it in the ledger, in sources and in metrics.
+    pub name: &'static str,
+    /// For events.
+    pub events: Arc<dyn Publish>,
+    /// For dead letters, on a connection of its own: what is wrong with them is no trouble for events.
+    pub dead_letters: Arc<dyn Publish>,
+    /// Makes a listener, on the thread that it is to live on. What is wrong with its connection is told to the link.
+    pub listen: Arc<dyn Fn(Link) -> Box<dyn Listen> + Send + Sync>,
+}
+
+/// Sees to it that what a bus needs is there. A broker that is away is no error: it is waited for.
+///
+/// # Errors
+/// [`Error`], if the broker is there and cannot be used.
+pub(crate) async fn prepare(kind: Kind, rabbitmq: &RabbitConfig) -> Result<(), Error> {
+    match kind {
+        Kind::Embedded => Ok(()),
+        Kind::Rabbitmq => rabbitmq::prepare(rabbitmq).await,
+    }
+}
+
+/// Makes the ways to the broker, if this bus has one. They live on this thread.
+pub(crate) fn open(kind: Kind, rabbitmq: &RabbitConfig, thread: &actix::ArbiterHandle) -> Option<Broker> {
+    match kind {
+        Kind::Embedded => None,
+        Kind::Rabbitmq => Some(rabbitmq::open(rabbitmq, thread)),
+    }
+}
+
+/// How a listener's connection stands, for those who look from outside; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link(Arc<std::sync::Mutex<LinkState>>);
+
+/// See [`Link`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    /// Whether it is connected.
+    pub up: bool,
+    /// Why it was not, the last time.
+    pub last_error: Option<String>,
+}
+
+impl Link {
+    /// How it stands.
+    pub(crate) fn state(&self) -> LinkState {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn up(&self) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).up = true;
+    }
+
+    fn down(&self, why: Option<String>) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.up = false;
+        if why.is_some() {
+            state.last_error = why;
+        }
+    }
+}

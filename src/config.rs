@@ -39,8 +39,9 @@ pub struct Config {
     pub database: persist::Config,
     /// What carries the events to the listeners.
     pub bus: bus::Config,
-    /// Taking events in. Listeners belong to brokers: on the embedded bus, the only one in this version, these keys
-    /// have no effect.
+    /// RabbitMQ, where it is the bus.
+    pub rabbitmq: bus::RabbitConfig,
+    /// Taking events in. Listeners belong to brokers: on the embedded bus these keys have no effect.
     pub listener: ingest::Config,
     /// Working events off.
     pub pool: process::Config,

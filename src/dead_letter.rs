@@ -1,7 +1,11 @@
 //! Dead letters: what operators do with what was given up. A redrive keeps the record and all its history, and starts
 //! a new round of attempts; a discard is the end.
 
+mod outbox;
+
 use uuid::Uuid;
+
+pub(crate) use outbox::Outbox;
 
 use crate::lifecycle::{FinalStatus, Status, Verb};
 use crate::persist::{Action, Filter};

@@ -4,18 +4,20 @@ mod run;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix::dev::MessageResponse;
 use actix::prelude::*;
 use uuid::Uuid;
 
+use crate::bus;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::dead_letter::{self, Operator};
+use crate::dead_letter::{self, Operator, Outbox};
 use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
 use crate::handlers::{Configured, Means};
-use crate::ingest::{Accepted, Intake, Rejected, SchemaError, Schemas, SubmitError};
+use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
 use crate::persist::{self, OpenError, Reads, Record};
 use crate::process::{self, Begun, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
@@ -48,6 +50,9 @@ pub enum Error {
     /// The log's filter.
     #[error("`telemetry.log_level` is no filter: {0}")]
     Log(#[from] tracing_subscriber::filter::ParseError),
+    /// The broker.
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
     /// The HTTP server.
     #[error(transparent)]
     Http(#[from] crate::api::Error),
@@ -161,6 +166,7 @@ impl Builder {
         let configured = Configured::all(&self.loaded)?;
         let schemas = Schemas::load(&self.loaded.config.schema, &self.loaded.base_dir)?;
         let config = self.loaded.config;
+        bus::prepare(config.bus.kind, &config.rabbitmq).await?;
         let metrics = Metrics::new()?;
         let node = self.clock.new_id();
         let ledger = persist::open(&config.database, node, metrics.clone()).await?;
@@ -178,8 +184,17 @@ impl Builder {
         })?;
         prepare(&pool).await?;
         let path = Arbiter::new().handle();
-        let intake = start_path(&pool, schemas, &path, &emitter).await;
-        Ok(Engine(Arc::new(Inner { config, intake, pool, path, lock: Mutex::new(ledger.lock) })))
+        let broker = bus::open(config.bus.kind, &config.rabbitmq, &path).map(Arc::new);
+        let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
+        // Last: from here on events come in.
+        let listeners = broker.map(|broker| {
+            let outbox = Outbox::new(pool.clone(), Arc::clone(&broker));
+            Actor::start_in_arbiter(&path, move |_| outbox);
+            let (body_limit, max_pending) = (config.server.body_limit, config.listener.max_pending);
+            let reception = Reception { pool: pool.clone(), schemas, broker, body_limit, max_pending };
+            Listeners::start(reception, config.listener.concurrency, &path)
+        });
+        Ok(Engine(Arc::new(Inner { config, intake, listeners, pool, path, lock: Mutex::new(ledger.lock) })))
     }
 
     /// Runs the service: the engine, its HTTP server, and signals; returns after a drain.
@@ -192,6 +207,9 @@ impl Builder {
         run::run(self, |_, address| tracing::info!(%address, "ready")).await
     }
 }
+
+/// How long the listeners may take to settle what is being accepted.
+const LAST_ACCEPT: Duration = Duration::from_secs(5);
 
 /// What has to be done before anything is claimed.
 async fn prepare(pool: &Pool) -> Result<(), Error> {
@@ -213,8 +231,14 @@ fn node_name() -> String {
 }
 
 /// Starts the actors of the path on a thread of their own, and waits until events can be worked off.
-async fn start_path(pool: &Pool, schemas: Schemas, path: &ArbiterHandle, emitter: &Emitter) -> Intake {
-    let intake = Intake::start(pool.clone(), schemas, path);
+async fn start_path(
+    pool: &Pool,
+    schemas: Schemas,
+    broker: Option<Arc<bus::Broker>>,
+    path: &ArbiterHandle,
+    emitter: &Emitter,
+) -> Intake {
+    let intake = Intake::start(pool.clone(), schemas, broker, path);
     // Before the first handler runs.
     emitter.emit_to(intake.for_handlers());
     let processors = Actor::start_in_arbiter(path, {
@@ -239,6 +263,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     config: Config,
     intake: Intake,
+    listeners: Option<Listeners>,
     pool: Pool,
     path: ArbiterHandle,
     lock: Mutex<Option<std::fs::File>>,
@@ -251,7 +276,8 @@ impl Engine {
         Builder::default()
     }
 
-    /// Submits an event. It is durable when this returns, and reaches a final status whatever happens then.
+    /// Submits an event. It is durable when this returns, in the ledger or with the broker, and reaches a final status
+    /// whatever happens then.
     ///
     /// # Errors
     /// [`SubmitError`]: nothing was taken, except for [`SubmitError::OutcomeUnknown`].
@@ -259,7 +285,7 @@ impl Engine {
         self.0.intake.submit_one(event).await
     }
 
-    /// Submits events in one commit; each has its own result, in order.
+    /// Submits events in one commit, or with the broker's confirmation of all; each has its own result, in order.
     ///
     /// # Errors
     /// [`SubmitError`]: nothing at all was taken, except for [`SubmitError::OutcomeUnknown`].
@@ -340,7 +366,12 @@ impl Engine {
 
     pub(crate) fn api(&self) -> crate::api::Deps {
         let inner = &self.0;
-        crate::api::Deps { config: inner.config.server.clone(), intake: inner.intake.clone(), pool: inner.pool.clone() }
+        crate::api::Deps {
+            config: inner.config.server.clone(),
+            intake: inner.intake.clone(),
+            listeners: inner.listeners.clone(),
+            pool: inner.pool.clone(),
+        }
     }
 
     /// Drains: takes nothing more in, lets what runs end within `server.shutdown_timeout`, hands the rest back, and
@@ -357,6 +388,9 @@ impl Engine {
     async fn drain(&self) {
         let pool = &self.0.pool;
         pool.drain();
+        if let Some(listeners) = &self.0.listeners {
+            listeners.ended(LAST_ACCEPT).await;
+        }
         if let Err(error) = pool.persist.draining().await {
             tracing::warn!(%error, "the ledger could not be told of the stop");
         }

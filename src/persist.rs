@@ -19,6 +19,7 @@ mod fault;
 mod finish;
 mod interest;
 mod operate;
+mod outbox;
 #[cfg(test)]
 #[path = "../tests/it/place.rs"]
 mod place;
@@ -45,6 +46,7 @@ pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
 pub use operate::{Action, Operation};
+pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
@@ -168,6 +170,14 @@ impl Persist {
     /// [`Error`].
     pub async fn keep(&self, change: ChemicalChange) -> Result<(), Error> {
         self.ask(|reply| Command::Keep { change: Box::new(change), reply }).await
+    }
+
+    /// Writes down that the broker has confirmed these deaths, each a record and its round.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn published(&self, deaths: Vec<(Uuid, u32)>, at: Timestamp) -> Result<(), Error> {
+        self.ask(|reply| Command::Published { deaths, at, reply }).await
     }
 
     /// Does what an operator asks for; says how many records it changed.

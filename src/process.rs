@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use uuid::Uuid;
 
 pub use config::{Config, Timeouts};
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     suspects: Arc<Semaphore>,
     cut: watch::Sender<bool>,
     draining: watch::Sender<bool>,
+    deaths: Notify,
 }
 
 impl Deref for Pool {
@@ -98,6 +99,7 @@ impl Pool {
             suspects: Arc::new(Semaphore::new(1)),
             cut: watch::Sender::new(false),
             draining: watch::Sender::new(false),
+            deaths: Notify::new(),
         })))
     }
 
@@ -237,6 +239,17 @@ impl Pool {
 
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+
+    /// Waits for the next death of an event, from now on: one that comes before it is awaited counts.
+    pub(crate) fn died(&self) -> impl Future<Output = ()> {
+        self.deaths.notified()
+    }
+
+    /// Waits until a drain begins.
+    pub(crate) async fn drained(&self) {
+        // The other end lives as long as this pool.
+        drop(self.draining.subscribe().wait_for(|draining| *draining).await);
     }
 
     /// Claims nothing from now on.

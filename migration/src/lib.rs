@@ -5,6 +5,7 @@ mod m20261101_000002_dead_letters;
 mod m20261101_000003_counts;
 mod m20261101_000004_nodes;
 mod m20261101_000005_chemicals;
+mod m20261101_000006_outbox;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000003_counts::Migration),
             Box::new(m20261101_000004_nodes::Migration),
             Box::new(m20261101_000005_chemicals::Migration),
+            Box::new(m20261101_000006_outbox::Migration),
         ]
     }
 }

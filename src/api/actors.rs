@@ -112,13 +112,14 @@ pub(super) async fn tree(state: Data<State>) -> Answer {
     let persist = &state.pool.persist;
     let draining = state.pool.is_draining();
     let lanes = state.pool.lanes().map(|lane| handler(&state, lane, counts.as_ref()));
-    let children = vec![
+    let mut children = vec![
         Node { mailbox: Some(persist.queued()), ..Node::new("persistence", "persistence", persist.is_alive()) },
         Node::new("intake", "intake", state.intake.is_alive()),
         processors(&state),
         scheduler(&state).await,
         Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
     ];
+    children.extend(listeners(&state));
     let engine = Node { children, ..Node::new("engine", "engine", true) };
     let state = if draining { ActorState::Draining } else { ActorState::Running };
     Ok(HttpResponse::Ok().json(Node { state, ..engine }))
@@ -135,6 +136,22 @@ fn processors(state: &State) -> Node<'static> {
     // It builds dead Processors again within a second: while one lives, so does it.
     let is_alive = children.iter().any(|processor| processor.state == ActorState::Running);
     Node { children, ..Node::new("processor-pool", "processor_pool", is_alive) }
+}
+
+/// A listener without its broker is down; it comes back by itself.
+fn listeners(state: &State) -> Option<Node<'static>> {
+    let listeners = state.listeners.as_ref()?;
+    let children: Vec<Node<'_>> = listeners
+        .states()
+        .enumerate()
+        .map(|(number, (is_alive, restarts, link))| Node {
+            restarts,
+            last_error: link.last_error,
+            ..Node::new(format!("listener-{number}"), "listener", is_alive && link.up)
+        })
+        .collect();
+    let is_alive = children.iter().any(|listener| listener.state == ActorState::Running);
+    Some(Node { children, ..Node::new("listener-pool", "listener_pool", is_alive) })
 }
 
 async fn scheduler(state: &State) -> Node<'static> {

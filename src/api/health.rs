@@ -33,6 +33,10 @@ struct Checks {
     intake: Check,
     /// Whether any of them lives.
     processors: Check,
+    /// Whether RabbitMQ takes events, if it is the bus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rabbitmq: Option<Check>,
     draining: Draining,
 }
 
@@ -102,13 +106,27 @@ pub(super) async fn ready(state: Data<State>) -> HttpResponse {
         persistence: word(pool.persist.is_alive()),
         intake: word(state.intake.is_alive()),
         processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
+        rabbitmq: broker(&state).await,
         draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
     };
     let parts = [checks.persistence, checks.intake, checks.processors];
-    if checks.ledger == LedgerCheck::Ok && parts == [Check::Ok; 3] && checks.draining == Draining::No {
+    let broker = checks.rabbitmq.unwrap_or(Check::Ok);
+    if checks.ledger == LedgerCheck::Ok
+        && parts == [Check::Ok; 3]
+        && broker == Check::Ok
+        && checks.draining == Draining::No
+    {
         HttpResponse::Ok().json(Readiness { status: ReadyOrNot::Ready, checks })
     } else {
         HttpResponse::ServiceUnavailable().json(Readiness { status: ReadyOrNot::NotReady, checks })
+    }
+}
+
+async fn broker(state: &State) -> Option<Check> {
+    let broker = state.intake.broker()?;
+    match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
+        Ok(Ok(())) => Some(Check::Ok),
+        Ok(Err(_)) | Err(_) => Some(Check::Down),
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Kind {
     /// Nothing outside this process: an event is taken straight into the ledger.
     #[default]
     Embedded,
+    /// RabbitMQ, as `[rabbitmq]` says.
+    Rabbitmq,
 }
 
 impl<'de> Deserialize<'de> for Kind {
@@ -28,10 +30,9 @@ impl<'de> Deserialize<'de> for Kind {
         let word = String::deserialize(deserializer)?;
         match word.as_str() {
             "embedded" => Ok(Self::Embedded),
-            "kafka" | "rabbitmq" => {
-                Err(D::Error::custom(format_args!("this version has no `{word}` bus yet, only `embedded`")))
-            }
-            _ => Err(D::Error::custom(format_args!("there is no `{word}` bus, only `embedded`"))),
+            "rabbitmq" => Ok(Self::Rabbitmq),
+            "kafka" => Err(D::Error::custom("this version has no `kafka` bus yet, only `embedded` and `rabbitmq`")),
+            _ => Err(D::Error::custom(format_args!("there is no `{word}` bus, only `embedded` and `rabbitmq`"))),
         }
     }
 }
@@ -43,7 +44,24 @@ mod tests {
     #[test]
     fn a_broker_of_a_later_version_is_told_from_a_wrong_word() {
         let error = |text| toml::from_str::<Config>(text).unwrap_err().message().to_owned();
-        assert_eq!(error("kind = 'kafka'"), "this version has no `kafka` bus yet, only `embedded`");
-        assert_eq!(error("kind = 'kafak'"), "there is no `kafak` bus, only `embedded`");
+        assert_eq!(error("kind = 'kafka'"), "this version has no `kafka` bus yet, only `embedded` and `rabbitmq`");
+        assert_eq!(error("kind = 'kafak'"), "there is no `kafak` bus, only `embedded` and `rabbitmq`");
+    }
+
+    #[test]
+    fn dead_letters_are_published_where_there_is_a_broker() {
+        for kind in [Kind::Embedded, Kind::Rabbitmq] {
+            let capabilities = kind.capabilities();
+            assert_eq!(capabilities.dead_letters, capabilities.broker);
+            assert_eq!(capabilities.broker, kind != Kind::Embedded);
+        }
+    }
+
+    #[test]
+    fn every_bus_is_read_by_the_word_that_it_is_written_with() {
+        for kind in [Kind::Embedded, Kind::Rabbitmq] {
+            let text = toml::to_string(&Config { kind }).unwrap();
+            assert_eq!(toml::from_str::<Config>(&text).unwrap().kind, kind, "{text}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::key_path::KeyPath;
 use super::schema::closest;
 use super::{Config, Error, Problem, Problems};
+use crate::bus::RabbitConfig;
 use crate::retry::RetryPolicy;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -27,6 +28,7 @@ impl Config {
         check_retry(&KeyPath::new(&["retry"]), &self.retry, &mut found);
         check_bind(&self.server.bind, &mut found);
         check_database(&self.database.url, &mut found);
+        check_rabbitmq(&self.rabbitmq, &mut found);
         check_log_level(&self.telemetry.log_level, &mut found);
         handlers::check(self, kinds, &mut found);
         schemas::check(self, &mut found);
@@ -38,6 +40,7 @@ impl Config {
             ("server", "body_limit", self.server.body_limit == 0),
             ("server", "batch_limit", self.server.batch_limit == 0),
             ("database", "max_connections", self.database.max_connections == 0),
+            ("rabbitmq", "prefetch", self.rabbitmq.prefetch == 0),
             ("listener", "concurrency", self.listener.concurrency == 0),
             ("listener", "max_pending", self.listener.max_pending == 0),
             ("pool", "processors", self.pool.processors == 0),
@@ -121,6 +124,26 @@ fn check_database(url: &str, found: &mut Vec<Problem>) {
     found.push(Problem::new(KeyPath::new(&["database", "url"]), what));
 }
 
+/// The longest name of a queue, in bytes.
+const MAX_QUEUE_BYTES: usize = 255;
+
+fn check_rabbitmq(config: &RabbitConfig, found: &mut Vec<Problem>) {
+    let key = |key| KeyPath::new(&["rabbitmq", key]);
+    if let Some(what) = config.fault_of_url() {
+        found.push(Problem::new(key("url"), what));
+    }
+    for (name, queue) in [("queue", &config.queue), ("dlq", &config.dlq)] {
+        if queue.is_empty() || queue.len() > MAX_QUEUE_BYTES {
+            found.push(Problem::new(key(name), format!("must be a name of 1 to {MAX_QUEUE_BYTES} bytes")));
+        } else if queue.starts_with("amq.") {
+            found.push(Problem::new(key(name), "names that start with `amq.` are RabbitMQ's own"));
+        }
+    }
+    if config.queue == config.dlq {
+        found.push(Problem::new(key("dlq"), "is the queue of the events too: every dead letter would come in again"));
+    }
+}
+
 fn check_log_level(filter: &str, found: &mut Vec<Problem>) {
     let key = KeyPath::new(&["telemetry", "log_level"]);
     if let Err(error) = EnvFilter::try_new(filter) {
@@ -153,10 +176,10 @@ mod tests {
     #[test]
     fn nothing_may_be_zero_that_would_stop_the_engine() {
         let text = "server = { batch_limit = 0, body_limit = 0 }\ndatabase = { max_connections = 0, acquire_timeout = '0s' }\n\
-                    listener = { concurrency = 0, max_pending = 0 }\npool = { processors = 0, queue_capacity = 0 }\n\
+                    listener = { concurrency = 0, max_pending = 0 }\nrabbitmq = { prefetch = 0 }\npool = { processors = 0, queue_capacity = 0 }\n\
                     timeouts = { handler = '0s' }";
         let error = problems(text);
-        assert!(error.starts_with("9 problems"), "{error}");
+        assert!(error.starts_with("10 problems"), "{error}");
         assert!(error.contains("\n  pool.processors: must be at least 1"), "{error}");
     }
 
@@ -199,6 +222,21 @@ mod tests {
         );
         assert!(problems("[database]\nurl = 'sqlite://'").contains("names no file"));
         Config::parse("[database]\nurl = 'sqlite:a.db'", "c").unwrap().check(&[]).unwrap();
+    }
+
+    #[test]
+    fn queues_have_names_of_their_own_and_a_password_is_not_shown() {
+        let same = problems("[rabbitmq]\nqueue = 'a'\ndlq = 'a'");
+        assert!(same.starts_with("rabbitmq.dlq: is the queue of the events too"), "{same}");
+        assert!(problems("[rabbitmq]\nqueue = ''").starts_with("rabbitmq.queue: must be a name"));
+        assert!(problems("[rabbitmq]\ndlq = 'amq.dead'").starts_with("rabbitmq.dlq: names that start with"));
+        let url = problems("[rabbitmq]\nurl = 'http://bob:hidden@mq'");
+        assert!(url.starts_with("rabbitmq.url: is no URL of RabbitMQ") && !url.contains("hidden"), "{url}");
+        Config::parse("[rabbitmq]\nurl = 'amqps://mq.example/vhost?heartbeat=5'", "c")
+            .unwrap()
+            .config
+            .check(&[])
+            .unwrap();
     }
 
     #[test]

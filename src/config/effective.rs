@@ -84,6 +84,8 @@ impl Loaded {
             }
             let path = path.key(&key);
             match item {
+                // What the defaults say is no secret.
+                Item::Value(_) if self.origin(&path) == Origin::Default => {}
                 Item::Value(value) => redact(&key, value),
                 Item::Table(table) => self.annotate(&path, table, origins),
                 Item::ArrayOfTables(tables) => {
@@ -215,6 +217,13 @@ secret = 'whsec_hidden'
         [bus]
         kind = "embedded"  # default
 
+        [rabbitmq]
+        url = "amqp://guest:guest@127.0.0.1:5672/%2f"  # default
+        queue = "eventQueue"                           # default
+        dlq = "event-dlq"                              # default
+        prefetch = 100                                 # default
+        queue_type = "classic"                         # default
+
         [listener]
         concurrency = 10      # default
         max_pending = 100000  # default
@@ -265,7 +274,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 10);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 11);
     }
 
     #[test]

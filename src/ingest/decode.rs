@@ -11,6 +11,7 @@ mod cloudevents;
 mod depth;
 mod error;
 mod json;
+mod message;
 mod plain;
 #[cfg(test)]
 mod round_trip;
@@ -22,6 +23,7 @@ use json::Form;
 
 pub use binary::decode_binary;
 pub use error::{DecodeError, Refusal};
+pub use message::decode_message;
 
 /// What one submission may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

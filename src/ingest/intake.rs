@@ -1,6 +1,6 @@
-//! The Intake: the actor that every new event passes, whatever bus it came over.
+//! The Intake: the way in for events from HTTP, the library and handlers. Over a broker they are published first.
 //!
-//! It runs on when its caller goes: an event whose row is committed goes on to its handler, heard or not.
+//! Its actor runs on when its caller goes: an event whose row is committed goes on to its handler, heard or not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::arrival::{self, Arrival, Entered, Flaw, Outcome};
 use super::schema::{Breach, Schemas};
-use crate::alert;
-use crate::clock::Timestamp;
-use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, Violation, checksum};
+use crate::bus::{Broker, Message as Published, PublishError};
+use crate::event::{DEFAULT_SOURCE, NewEvent, Violation};
 use crate::handle::{Emit, EmitError};
 use crate::lifecycle::Status;
-use crate::persist::{self, Claim, Entry, Interest, NewRecord, Origin, Taken, Wanted};
-use crate::process::{Entrance, Lane, Pool};
+use crate::persist::{self, Interest, Origin, Wanted};
+use crate::process::Pool;
 
 /// How long a caller waits for the ledger before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,6 +83,12 @@ pub enum SubmitError {
     /// The ledger's answer is missing; it may have been taken.
     #[error("the ledger did not answer; it may have been taken: send it again with the same id")]
     OutcomeUnknown,
+    /// The broker cannot be reached, or does not take it; nothing was taken.
+    #[error("{0}; nothing was taken, send it again later")]
+    BusUnavailable(String),
+    /// The broker's confirmation is missing; it may have been taken.
+    #[error("{0}; it may have been taken: send it again with the same id")]
+    Unconfirmed(String),
     /// The engine is stopping; nothing was taken.
     #[error("the engine is stopping; nothing was taken, send it again later")]
     Draining,
@@ -102,6 +108,17 @@ impl From<persist::Error> for SubmitError {
     }
 }
 
+impl From<PublishError> for SubmitError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Unknown(_) => Self::Unconfirmed(error.to_string()),
+            PublishError::Away(_) | PublishError::Refused(_) | PublishError::TooLarge(_) => {
+                Self::BusUnavailable(error.to_string())
+            }
+        }
+    }
+}
+
 type Results = Vec<Result<Accepted, Rejected>>;
 
 /// The way to the Intake; cheap to clone.
@@ -110,16 +127,17 @@ pub struct Intake {
     actor: Addr<Taker>,
     pool: Pool,
     schemas: Schemas,
+    broker: Option<Arc<Broker>>,
 }
 
 impl Intake {
-    /// Starts the actor on a thread that lives as long as the engine.
-    pub(crate) fn start(pool: Pool, schemas: Schemas, thread: &ArbiterHandle) -> Self {
+    /// Starts the actor on a thread that lives as long as the engine. With a broker, events go there first.
+    pub(crate) fn start(pool: Pool, schemas: Schemas, broker: Option<Arc<Broker>>, thread: &ArbiterHandle) -> Self {
         let taker = Taker { pool: pool.clone(), schemas: schemas.clone() };
-        Self { actor: Actor::start_in_arbiter(thread, |_| taker), pool, schemas }
+        Self { actor: Actor::start_in_arbiter(thread, |_| taker), pool, schemas, broker }
     }
 
-    /// Accepts events in one commit; each has its own result, in order.
+    /// Accepts events, in one commit or with the confirmation of the broker; each has its own result, in order.
     ///
     /// # Errors
     /// [`SubmitError`] if nothing at all was taken, or nobody knows.
@@ -130,6 +148,47 @@ impl Intake {
         let started = tokio::time::Instant::now();
         // Here and not in the actor: large data takes its time, which is its sender's and nobody else's.
         let events = events.into_iter().map(|event| check(&self.schemas, event)).collect();
+        let results = match &self.broker {
+            Some(broker) => self.publish(broker, events).await,
+            None => self.enter(events).await,
+        };
+        self.pool.metrics.accept_seconds.observe(started.elapsed().as_secs_f64());
+        results
+    }
+
+    /// Hands good events to the broker. What breaks its schema is kept here, as on every bus.
+    async fn publish(&self, broker: &Broker, events: Vec<Checked>) -> Result<Results, SubmitError> {
+        let (mut results, mut flawed, mut messages) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
+        for event in events {
+            match event {
+                Ok((mut event, None)) => {
+                    let id = self.pool.clock.new_id();
+                    let event_id = event.id.get_or_insert_with(|| id.to_string()).clone();
+                    let source = event.source.get_or_insert_with(|| DEFAULT_SOURCE.to_owned()).clone();
+                    messages.push(Published::event(&event, id));
+                    let (event_type, status) = (event.event_type, Status::Pending);
+                    results.push(Some(Ok(Accepted { id, event_id, source, event_type, status, duplicate: false })));
+                }
+                Ok(event) => {
+                    flawed.push(Ok(event));
+                    results.push(None);
+                }
+                Err(rejected) => results.push(Some(Err(rejected))),
+            }
+        }
+        let kept = if flawed.is_empty() { Vec::new() } else { self.enter(flawed).await? };
+        if !messages.is_empty() {
+            let count = messages.len() as u64;
+            let published = broker.events.publish(messages).await;
+            self.pool.metrics.published("events", &published, count);
+            published?;
+        }
+        let mut kept = kept.into_iter();
+        Ok(results.into_iter().filter_map(|result| result.or_else(|| kept.next())).collect())
+    }
+
+    /// Takes events into the ledger.
+    async fn enter(&self, events: Vec<Checked>) -> Result<Results, SubmitError> {
         let (interest, wanted) = Interest::new();
         let mut answer = std::pin::pin!(self.actor.send(TakeIn { events, wanted }));
         let answer = match tokio::time::timeout(PATIENCE, &mut answer).await {
@@ -143,7 +202,6 @@ impl Intake {
                 Err(_) => return Err(SubmitError::OutcomeUnknown),
             },
         };
-        self.pool.metrics.accept_seconds.observe(started.elapsed().as_secs_f64());
         answer.unwrap_or(Err(SubmitError::OutcomeUnknown))
     }
 
@@ -164,6 +222,11 @@ impl Intake {
     /// What the data of new events is checked against.
     pub(crate) fn schemas(&self) -> &Schemas {
         &self.schemas
+    }
+
+    /// The broker that events go to first, if there is one.
+    pub(crate) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_deref()
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -231,84 +294,25 @@ impl Handler<Emit> for Taker {
     }
 }
 
-/// An event on its way into the ledger.
-struct Entering {
-    id: Uuid,
-    event: Arc<Event<Payload>>,
-    lane: Option<Arc<Lane>>,
-    /// What is wrong with its data: then it enters as INVALID.
-    breach: Option<Breach>,
-    entrance: Entrance,
-    attempt_id: Option<Uuid>,
-    created_at: Timestamp,
-}
-
 async fn take_in(pool: Pool, events: Vec<Checked>, wanted: Wanted) -> Result<Results, SubmitError> {
     let mut results: Vec<Option<Result<Accepted, Rejected>>> = Vec::with_capacity(events.len());
-    let (mut records, mut entering) = (Vec::new(), Vec::new());
+    let mut arrivals = Vec::with_capacity(events.len());
     for event in events {
         match event {
             Ok((event, breach)) => {
-                let (record, event) = prepare(&pool, event, breach);
-                records.push(record);
-                entering.push(event);
+                let (id, flaw) = (pool.clock.new_id(), breach.map(Flaw::Schema));
+                arrivals.push(Arrival { id, event, flaw, origin: Origin::embedded(), redelivered: false });
                 results.push(None);
             }
             Err(rejected) => results.push(Some(Err(rejected))),
         }
     }
-    let taken = if records.is_empty() { Ok(Vec::new()) } else { pool.persist.accept(records, wanted).await };
-    let lanes: Vec<Arc<Lane>> = entering.iter().filter_map(|event| event.lane.clone()).collect();
-    let answers = taken.map(|taken| {
-        let events = taken.into_iter().zip(entering);
-        events.map(|(taken, event)| admit(&pool, taken, event)).collect::<Vec<_>>()
-    });
-    // Whatever was not needed is given back by now, also when nothing was taken.
-    let mut refilled: Option<&Arc<Lane>> = None;
-    for lane in &lanes {
-        if refilled.is_none_or(|last| !Arc::ptr_eq(last, lane)) {
-            pool.refill(lane);
-            refilled = Some(lane);
-        }
-    }
-    let mut answers = answers?.into_iter();
+    let mut answers = arrival::take_in(&pool, arrivals, wanted).await?.into_iter().map(answer);
     Ok(results.into_iter().filter_map(|result| result.or_else(|| answers.next())).collect())
 }
 
-fn prepare(pool: &Pool, event: NewEvent, breach: Option<Breach>) -> (NewRecord, Entering) {
-    let id = pool.clock.new_id();
-    let created_at = pool.clock.now();
-    let deliver_at = event.deliver_at.map(Timestamp::from);
-    let event = Arc::new(Event {
-        id: event.id.unwrap_or_else(|| id.to_string()),
-        source: event.source.unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
-        event_type: event.event_type,
-        subject: event.subject,
-        time: event.time,
-        extensions: event.extensions,
-        data: event.payload,
-    });
-    let lane = pool.resolve(&event.event_type).and_then(|name| pool.lane(name));
-    let (entry, entrance) = match &breach {
-        Some(breach) => (Entry::Invalid(breach.to_string()), Entrance::nowhere()),
-        None => pool.admit(lane.as_ref(), deliver_at),
-    };
-    let attempt_id = if let Entry::Claimed(attempt_id) = entry { Some(attempt_id) } else { None };
-    let record = NewRecord {
-        id,
-        event: Arc::clone(&event),
-        checksum: checksum(&event.event_type, &event.data),
-        origin: Origin::embedded(),
-        handler: lane.as_ref().map(|lane| Arc::clone(&lane.name)),
-        created_at,
-        entry,
-    };
-    (record, Entering { id, event, lane, breach, entrance, attempt_id, created_at })
-}
-
-/// The ledger has taken a decision about an event: carry on from there.
-fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Result<Accepted, Rejected> {
-    let Entering { id, event, lane, breach, entrance, attempt_id, created_at } = entering;
+/// What its sender hears.
+fn answer(Entered { id, event, outcome }: Entered) -> Result<Accepted, Rejected> {
     let accepted = |id, status, duplicate| Accepted {
         id,
         event_id: event.id.clone(),
@@ -317,59 +321,20 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Result<Accepted, Reje
         status,
         duplicate,
     };
-    let count = |status: Status| pool.metrics.events.with_label_values(&[status.as_str()]).inc();
-    match taken {
-        Taken::New(status) => {
-            count(status);
-            if let Some(breach) = breach {
-                alert::invalid(&pool.metrics, id, &event.event_type, Some(&breach.to_string()));
-                return Err(Rejected::Schema { record: id, breach });
-            }
-            let accepted = accepted(id, status, false);
-            if let Some(lane) = &lane {
-                let claim = first_claim(id, Arc::clone(&event), lane, attempt_id, created_at);
-                pool.enter(entrance, claim, lane);
-            }
-            Ok(accepted)
+    match outcome {
+        Outcome::New(status) => Ok(accepted(id, status, false)),
+        Outcome::Duplicate { of, status } => Ok(accepted(of, status, true)),
+        // Only a broker delivers again, and a broker hears nothing of this.
+        Outcome::Redelivered => Ok(accepted(id, Status::Duplicate, true)),
+        Outcome::Conflict { of } => Err(Rejected::Conflict {
+            original: of,
+            record: id,
+            event_id: event.id.clone(),
+            source_uri: event.source.clone(),
+        }),
+        Outcome::Flawed(Flaw::Schema(breach)) => Err(Rejected::Schema { record: id, breach }),
+        Outcome::Flawed(Flaw::Unreadable(why)) => {
+            Err(Rejected::Invalid(vec![Violation::new("data", "bad_value", why)]))
         }
-        Taken::Duplicate { of, status } => {
-            count(Status::Duplicate);
-            Ok(accepted(of, status, true))
-        }
-        Taken::Conflict { of } => {
-            count(Status::Invalid);
-            let error = format!("its source and id were accepted before with other content, as {of}");
-            alert::invalid(&pool.metrics, id, &event.event_type, Some(&error));
-            Err(Rejected::Conflict {
-                original: of,
-                record: id,
-                event_id: event.id.clone(),
-                source_uri: event.source.clone(),
-            })
-        }
-    }
-}
-
-fn first_claim(
-    id: Uuid,
-    event: Arc<Event<Payload>>,
-    lane: &Lane,
-    attempt_id: Option<Uuid>,
-    created_at: Timestamp,
-) -> Claim {
-    Claim {
-        record_id: id,
-        // One that waits in memory gets the id of its claim when it is claimed.
-        attempt_id: attempt_id.unwrap_or_default(),
-        attempt_number: 1,
-        handler: Arc::clone(&lane.name),
-        event,
-        origin: Origin::embedded(),
-        retry_count: 0,
-        crash_count: 0,
-        round: 1,
-        created_at,
-        claimed_at: created_at,
-        from: Status::Pending,
     }
 }

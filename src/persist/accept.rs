@@ -76,8 +76,11 @@ pub(super) async fn accept(
     let mut values = Vec::with_capacity(missing.len() * 27);
     for record in missing {
         let answer = decide(record, &holders);
-        push_row(&mut values, record, &answer, node);
-        let status = status_of(&answer);
+        let Some(status) = status_of(&answer) else {
+            answers.insert(record.id, answer);
+            continue;
+        };
+        push_row(&mut values, record, &answer, status, node);
         let step = transition(Verb::Accept, None, status).map_err(|illegal| Fault::Refused(illegal.to_string()))?;
         counts.step(record.handler.as_deref().unwrap_or_default(), step);
         answers.insert(record.id, answer);
@@ -158,6 +161,9 @@ fn decide(record: &NewRecord, holders: &Holders) -> Taken {
     }
     match holders.get(&(record.event.id.clone(), record.event.source.clone())) {
         Some(holder) if holder.record_id != record.id && holder.checksum == record.checksum => {
+            if record.redelivered {
+                return Taken::Redelivered;
+            }
             Taken::Duplicate { of: holder.record_id, status: holder.status }
         }
         Some(holder) if holder.record_id != record.id => Taken::Conflict { of: holder.record_id },
@@ -165,18 +171,18 @@ fn decide(record: &NewRecord, holders: &Holders) -> Taken {
     }
 }
 
-/// Where the new row stands.
-const fn status_of(answer: &Taken) -> Status {
+/// Where the new row stands, if there is to be one.
+const fn status_of(answer: &Taken) -> Option<Status> {
     match answer {
-        Taken::New(status) => *status,
-        Taken::Duplicate { .. } => Status::Duplicate,
-        Taken::Conflict { .. } => Status::Invalid,
+        Taken::New(status) => Some(*status),
+        Taken::Duplicate { .. } => Some(Status::Duplicate),
+        Taken::Conflict { .. } => Some(Status::Invalid),
+        Taken::Redelivered => None,
     }
 }
 
-fn push_row(values: &mut Vec<Value>, record: &NewRecord, answer: &Taken, node: Uuid) {
+fn push_row(values: &mut Vec<Value>, record: &NewRecord, answer: &Taken, status: Status, node: Uuid) {
     let event = &record.event;
-    let status = status_of(answer);
     let now = record.created_at;
     let claim = match (&record.entry, answer) {
         (Entry::Claimed(attempt_id), Taken::New(_)) => Some(*attempt_id),
@@ -191,7 +197,7 @@ fn push_row(values: &mut Vec<Value>, record: &NewRecord, answer: &Taken, node: U
         _ => None,
     };
     let (duplicate_of, error) = match answer {
-        Taken::New(_) => match &record.entry {
+        Taken::New(_) | Taken::Redelivered => match &record.entry {
             Entry::Invalid(why) => (None, Some(clean(why))),
             _ => (None, None),
         },

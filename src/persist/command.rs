@@ -21,6 +21,7 @@ pub(super) enum Command {
     ClaimDue { due: Due, reply: Reply<Vec<Claim>> },
     Finish { finish: Box<Finish>, reply: Reply<bool> },
     Keep { change: Box<ChemicalChange>, reply: Reply<()> },
+    Published { deaths: Vec<(Uuid, u32)>, at: Timestamp, reply: Reply<()> },
     Operate { operation: Operation, reply: Reply<u64> },
 }
 
@@ -35,6 +36,7 @@ pub(super) enum Answer {
     Due(Vec<Claim>),
     Finished(bool),
     Kept,
+    Published,
     Operated(u64),
 }
 
@@ -140,6 +142,7 @@ impl Command {
             Self::ClaimDue { due, .. } => due.attempt_ids.len(),
             Self::Finish { .. } => 1,
             Self::Keep { .. } => 1,
+            Self::Published { deaths, .. } => deaths.len(),
             Self::Operate { .. } => 1,
         }
     }
@@ -193,6 +196,7 @@ impl Command {
             (Self::ClaimDue { reply, .. }, Answer::Due(answer)) => drop(reply.send(Ok(answer))),
             (Self::Finish { reply, .. }, Answer::Finished(answer)) => drop(reply.send(Ok(answer))),
             (Self::Keep { reply, .. }, Answer::Kept) => drop(reply.send(Ok(()))),
+            (Self::Published { reply, .. }, Answer::Published) => drop(reply.send(Ok(()))),
             (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
             (command, _) => command.refuse("the answer is of another kind"),
         }
@@ -207,6 +211,7 @@ impl Command {
             Self::ClaimDue { reply, .. } => drop(reply.send(Err(error()))),
             Self::Finish { reply, .. } => drop(reply.send(Err(error()))),
             Self::Keep { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Published { reply, .. } => drop(reply.send(Err(error()))),
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
         }
     }

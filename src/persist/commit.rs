@@ -14,7 +14,7 @@ use super::database::Connection;
 use super::fault::Fault;
 use super::record::{Claim, NewRecord, Taken};
 use super::tx::Tx;
-use super::{accept, claim, finish, operate};
+use super::{accept, claim, finish, operate, outbox};
 use crate::telemetry::Metrics;
 
 /// What a commit needs.
@@ -148,6 +148,7 @@ impl Writer {
                 Command::Operate { operation, .. } => {
                     others.push(Answer::Operated(operate::operate(tx, operation, &mut counts).await?));
                 }
+                Command::Published { deaths, at, .. } => outbox::published(tx, deaths, *at).await?,
                 _ => {}
             }
         }
@@ -159,6 +160,7 @@ impl Writer {
         let answers = commands.iter().filter_map(|command| match command {
             Command::Finish { .. } => finished.next().map(Answer::Finished),
             Command::Keep { .. } => Some(Answer::Kept),
+            Command::Published { .. } => Some(Answer::Published),
             Command::Claim { claims, .. } => Some(Answer::Claimed(claimed.by_ref().take(claims.len()).collect())),
             Command::Accept { records, .. } => Some(Answer::Accepted(accepted.by_ref().take(records.len()).collect())),
             Command::ClaimDue { .. } | Command::Operate { .. } => others.next(),

@@ -137,6 +137,20 @@ impl Reads {
         row.map(|row| Record::from_model(row).map(|(record, _)| record)).transpose()
     }
 
+    /// Those of these ids that a record has.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn taken(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+        let mut taken = Vec::new();
+        for ids in ids.chunks(500) {
+            let query = event_record::Entity::find().select_only().column(event_record::Column::Id);
+            let found = query.filter(event_record::Column::Id.is_in(ids.iter().copied()));
+            taken.extend(found.into_tuple::<Uuid>().all(&self.db).await?);
+        }
+        Ok(taken)
+    }
+
     /// The records that hold the key of this event id, by source.
     ///
     /// # Errors

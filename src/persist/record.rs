@@ -51,6 +51,9 @@ pub struct NewRecord {
     pub origin: Origin,
     /// The handler that its type resolves to.
     pub handler: Option<Arc<str>>,
+    /// Whether a broker says that it has delivered it before. If its key is held with the same content, it is the same
+    /// message and gets no row.
+    pub redelivered: bool,
     /// When it was taken in.
     pub created_at: Timestamp,
     /// How it enters the ledger.
@@ -98,6 +101,8 @@ pub enum Taken {
         /// Where the original stands.
         status: Status,
     },
+    /// It is the message of a record that is there: a broker has delivered it again. Nothing was written.
+    Redelivered,
     /// Its source and id were there with other content: an INVALID row points at the original.
     Conflict {
         /// The original's record.
@@ -335,7 +340,7 @@ fn extensions(text: Option<&str>) -> Result<Extensions, DbErr> {
     )
 }
 
-fn split(row: event_record::Model) -> Result<(Origin, Event<Payload>), DbErr> {
+pub(super) fn split(row: event_record::Model) -> Result<(Origin, Event<Payload>), DbErr> {
     let origin = Origin { bus: row.bus, topic: row.topic, partition: row.partition, offset: row.position };
     let event = Event {
         id: row.event_id,

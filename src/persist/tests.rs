@@ -50,6 +50,7 @@ impl Desk {
             event: Arc::new(event),
             origin: Origin::embedded(),
             handler: Some("lane".into()),
+            redelivered: false,
             created_at: self.clock.now(),
             entry,
         }

@@ -190,7 +190,10 @@ fn tell(pool: &Pool, lane: &Arc<Lane>, claim: &Claim, finish: Finish, step: Tran
     metrics.end_to_end_seconds.with_label_values(&[handler]).observe(took);
     let error = finish.error.as_deref();
     match end {
-        FinalStatus::DeadLetter => alert::dead_letter(metrics, claim.record_id, handler, status, error),
+        FinalStatus::DeadLetter => {
+            alert::dead_letter(metrics, claim.record_id, handler, status, error);
+            pool.deaths.notify_one();
+        }
         FinalStatus::Failed => alert::invalid(metrics, claim.record_id, &claim.event.event_type, error),
         _ => {}
     }

@@ -7,6 +7,8 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::bus::PublishError;
+
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 
 /// All instruments of one engine; cheap to clone.
@@ -29,6 +31,10 @@ pub struct Instruments {
     pub dead_letters: IntCounterVec,
     /// Alerts raised, by kind.
     pub alerts: IntCounterVec,
+    /// Messages that a broker delivered and that are settled, by what they were.
+    pub deliveries: IntCounterVec,
+    /// Messages that were to be published, by where to and what became of them.
+    pub publishes: IntCounterVec,
     /// From a submission to its durable answer.
     pub accept_seconds: Histogram,
     /// The handler's own time, by handler.
@@ -83,6 +89,16 @@ impl Metrics {
             retries: with.counters("evenkeel_retries_total", "Retries scheduled.", &["handler"])?,
             dead_letters: with.counters("evenkeel_dead_letters_total", "Dead letters.", &["handler", "reason"])?,
             alerts: with.counters("evenkeel_alerts_total", "Alerts raised.", &["alert"])?,
+            deliveries: with.counters(
+                "evenkeel_deliveries_total",
+                "Messages of a broker that are settled.",
+                &["outcome"],
+            )?,
+            publishes: with.counters(
+                "evenkeel_publishes_total",
+                "Messages that were to be published.",
+                &["destination", "outcome"],
+            )?,
             accept_seconds: with.histogram("evenkeel_accept_seconds", "From a submission to its answer.", &SECONDS)?,
             handler_seconds: with.histograms("evenkeel_handler_seconds", "The handler's own time.", "handler")?,
             end_to_end_seconds: with.histograms(
@@ -114,6 +130,17 @@ impl Metrics {
             ledger_unavailable: with.int_gauge("evenkeel_ledger_unavailable", "1 while nothing can be written.")?,
             registry,
         })))
+    }
+
+    /// Counts messages that were to be published.
+    pub(crate) fn published(&self, destination: &str, result: &Result<(), PublishError>, messages: u64) {
+        let outcome = match result {
+            Ok(()) => "confirmed",
+            Err(PublishError::Away(_)) => "away",
+            Err(PublishError::Refused(_) | PublishError::TooLarge(_)) => "refused",
+            Err(PublishError::Unknown(_)) => "unknown",
+        };
+        self.0.publishes.with_label_values(&[destination, outcome]).inc_by(messages);
     }
 
     /// Everything in Prometheus' text format.

@@ -87,7 +87,12 @@ refusals! {
     /// What one compound is refused with.
     OfAChemical = [ASKING, &[Code::BadPath, Code::NotFound], READING];
     /// What a submission is refused with.
-    OfASubmission = [RECEIVING, DECODING, &[Code::IdReused, Code::SchemaViolation, Code::NoEventAccepted], WRITING];
+    OfASubmission = [
+        RECEIVING,
+        DECODING,
+        &[Code::IdReused, Code::SchemaViolation, Code::NoEventAccepted, Code::BusUnavailable],
+        WRITING
+    ];
     /// What a cancellation is refused with.
     OfACancellation = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::AlreadyStarted], OPERATING, WRITING];
     /// What a redrive is refused with.

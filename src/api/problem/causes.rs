@@ -27,7 +27,8 @@ impl From<SubmitError> for Problem {
             SubmitError::Rejected(rejected) => rejected.into(),
             SubmitError::Full => passing(Code::QueueFull, 1),
             SubmitError::Unavailable => passing(Code::LedgerUnavailable, 2),
-            SubmitError::OutcomeUnknown => passing(Code::OutcomeUnknown, 1),
+            SubmitError::OutcomeUnknown | SubmitError::Unconfirmed(_) => passing(Code::OutcomeUnknown, 1),
+            SubmitError::BusUnavailable(_) => passing(Code::BusUnavailable, 2),
             SubmitError::Draining => passing(Code::Draining, 5),
             SubmitError::Refused(why) => {
                 Self::new(Code::LedgerRefused, "the ledger refused the write; nothing was changed").caused_by(why)

@@ -94,7 +94,9 @@ codes! {
     QueueFull = "queue_full", 503, "The ledger's queue is full", "Nothing was taken. Send it again after `Retry-After`.";
     LedgerUnavailable = "ledger_unavailable", 503, "The ledger does not answer",
         "Nothing was changed. Send it again after `Retry-After`.";
-    OutcomeUnknown = "outcome_unknown", 503, "The ledger's answer is missing",
+    BusUnavailable = "bus_unavailable", 503, "The broker does not take events",
+        "Nothing was taken. Send it again after `Retry-After`.";
+    OutcomeUnknown = "outcome_unknown", 503, "The ledger's or the broker's answer is missing",
         "It may have been taken. Send it again with the same id and source: twice is recognised.";
     Draining = "draining", 503, "The server is stopping", "Nothing was changed. Send it again after `Retry-After`.";
 }

@@ -1,0 +1,37 @@
+//! One connection: made in bounded time, or not.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+
+use super::Config;
+
+/// How long making a connection may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Seconds between two signs of life, unless the URL says otherwise. A network that is silently gone is noticed after
+/// two of them.
+const HEARTBEAT: u16 = 15;
+
+/// Connects once; `purpose` is what people see in RabbitMQ's list of connections.
+pub(super) async fn connect(config: &Config, purpose: &str) -> Result<Connection, String> {
+    let mut uri: AMQPUri = config.url.parse()?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    let properties = ConnectionProperties::default().with_connection_name(format!("evenkeel {purpose}").into());
+    match tokio::time::timeout(PATIENCE, Connection::connect_uri(uri, properties)).await {
+        Ok(connected) => connected.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// Ends a connection; one that does not answer is dropped.
+pub(super) async fn close(connection: Connection) {
+    const GOODBYE: Duration = Duration::from_secs(1);
+    // The reply code of AMQP for a close without a fault.
+    match tokio::time::timeout(GOODBYE, connection.close(200, "OK".into())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection to RabbitMQ was gone before it was closed"),
+        Err(_) => tracing::debug!("RabbitMQ did not answer the end of a connection"),
+    }
+}

@@ -1,0 +1,167 @@
+//! RabbitMQ for one test: queues of its own on the server of `EVENKEEL_TEST_RABBITMQ_URL`, or a server of its own.
+//!
+//! `scripts/test` starts that server. Without it the tests on RabbitMQ are left out and say so; with
+//! `EVENKEEL_TEST_REQUIRE=all` they fail.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use evenkeel::Config;
+use evenkeel::bus::Kind;
+use lapin::message::BasicGetMessage;
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tempfile::TempDir;
+
+use crate::harness::eventually;
+
+const VARIABLE: &str = "EVENKEEL_TEST_RABBITMQ_URL";
+
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
+fn left_out<T>(why: &str) -> Option<T> {
+    eprintln!("left out: {why}");
+    None
+}
+
+/// Two queues that nobody else uses.
+pub struct Rabbit {
+    pub url: String,
+    pub queue: String,
+    pub dlq: String,
+}
+
+impl Rabbit {
+    /// On the server of the tests; nothing if there is none.
+    pub fn start() -> Option<Self> {
+        let Ok(url) = std::env::var(VARIABLE) else {
+            let required = std::env::var("EVENKEEL_TEST_REQUIRE").is_ok_and(|which| which == "all");
+            assert!(!required, "{VARIABLE} is missing: scripts/test sets it");
+            return left_out("no EVENKEEL_TEST_RABBITMQ_URL; scripts/test starts a server");
+        };
+        Some(Self::on(url))
+    }
+
+    /// On this server.
+    pub fn on(url: String) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("evenkeel-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        Self { url, queue: name.clone(), dlq: format!("{name}-dlq") }
+    }
+
+    /// Makes it the bus.
+    pub fn configure(&self, config: &mut Config) {
+        config.bus.kind = Kind::Rabbitmq;
+        config.rabbitmq.url.clone_from(&self.url);
+        config.rabbitmq.queue.clone_from(&self.queue);
+        config.rabbitmq.dlq.clone_from(&self.dlq);
+        config.listener.concurrency = 2;
+    }
+
+    /// The same as lines of a file.
+    pub fn toml(&self) -> String {
+        let Self { url, queue, dlq } = self;
+        format!(
+            "[bus]\nkind = \"rabbitmq\"\n[rabbitmq]\nurl = \"{url}\"\nqueue = \"{queue}\"\ndlq = \"{dlq}\"\n\
+             [listener]\nconcurrency = 2\n"
+        )
+    }
+
+    /// A client that is not the engine's.
+    pub async fn client(&self) -> Client {
+        let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Client { channel, _connection: connection }
+    }
+
+    /// Takes the queues away. Nothing may be left in that of the events.
+    pub async fn end(self) {
+        let client = self.client().await;
+        assert_eq!(client.depth(&self.queue).await, 0, "messages are left");
+        for queue in [&self.queue, &self.dlq] {
+            client.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        }
+    }
+}
+
+/// See [`Rabbit::client`].
+pub struct Client {
+    pub channel: Channel,
+    _connection: Connection,
+}
+
+impl Client {
+    /// Publishes; the broker has it when this returns.
+    pub async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let confirm = self.channel.basic_publish("".into(), queue.into(), options, body, properties).await.unwrap();
+        let confirmed = confirm.await.unwrap();
+        assert!(confirmed.is_ack() && confirmed.take_message().is_none());
+    }
+
+    /// How many messages nobody has.
+    pub async fn depth(&self, queue: &str) -> u32 {
+        let options = QueueDeclareOptions::durable().passive();
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
+    }
+
+    /// Waits for a message and takes it.
+    pub async fn take(&self, queue: &str) -> BasicGetMessage {
+        let options = BasicGetOptions { no_ack: true };
+        eventually("a message arrives", async || self.channel.basic_get(queue.into(), options).await.unwrap()).await
+    }
+}
+
+/// A server that one test has for itself, to stop it and start it again.
+pub struct Server(TempDir);
+
+impl Server {
+    /// Starts one, where the tests have RabbitMQ at all.
+    pub fn start() -> Option<Self> {
+        drop(Rabbit::start()?);
+        let server = Self(tempfile::tempdir().unwrap());
+        server.resume();
+        if server.variable().is_none() {
+            return left_out("no RabbitMQ on this machine that a test may stop");
+        }
+        Some(server)
+    }
+
+    /// Two queues on it.
+    pub fn rabbit(&self) -> Rabbit {
+        Rabbit::on(self.variable().unwrap())
+    }
+
+    /// Starts it again, on its old port with its data; it is ready when this returns.
+    pub fn resume(&self) {
+        self.script("start", &["--no-install", "rabbitmq"]);
+    }
+
+    /// Ends it in good order; its clients' connections are closed.
+    pub fn stop(&self) {
+        self.script("stop", &["rabbitmq"]);
+    }
+
+    fn variable(&self) -> Option<String> {
+        let variables = std::fs::read_to_string(self.0.path().join("env")).unwrap();
+        variables.lines().find_map(|line| Some(line.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))
+    }
+
+    fn script(&self, verb: &str, arguments: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test-services");
+        let mut command = Command::new(script);
+        command.arg(verb).arg(self.0.path()).args(arguments).env_remove(VARIABLE);
+        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        assert!(ended.success(), "scripts/test-services {verb} ended with {ended}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
