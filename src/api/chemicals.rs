@@ -14,7 +14,7 @@ use super::{Answer, State, cursor, page, path};
 use crate::persist::{Chemical, PastChange};
 
 /// No more of a history is shown.
-const LONGEST: u64 = 1_000;
+const LONGEST: usize = 1_000;
 
 /// A compound with its history.
 #[derive(Serialize, ToSchema)]
@@ -24,6 +24,8 @@ struct View {
     chemical: Chemical,
     /// Its changes, oldest first; of more than 1,000 the newest.
     history: Vec<PastChange>,
+    /// Whether there are older changes, which are not shown.
+    history_truncated: bool,
 }
 
 /// A page of compounds.
@@ -61,8 +63,11 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Answer {
     Parameters::parse(request.query_string(), &[])?;
     let (cas, reads) = (path::id(&request)?, state.reads());
     let chemical = reads.chemical(&cas).await?.ok_or_else(|| missing(&cas))?;
-    let history = reads.chemical_history(&cas, LONGEST).await?;
-    Ok(HttpResponse::Ok().json(View { chemical, history }))
+    // One more than is shown, to know whether there are more.
+    let mut history = reads.chemical_history(&cas, LONGEST as u64 + 1).await?;
+    let older = history.len().saturating_sub(LONGEST);
+    history.drain(..older);
+    Ok(HttpResponse::Ok().json(View { chemical, history, history_truncated: older > 0 }))
 }
 
 /// Lists compounds, by CAS number as a text.

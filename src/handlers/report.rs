@@ -1,7 +1,8 @@
 //! Makes reports: the ledger in a period, or the rows that come with the event, as CSV and as a page.
 //!
-//! A report appears as a whole or not at all, and then an event says so. No name leads out of the directory. Files are
-//! written on tokio's threads for that, never on the actor's: a slow disk delays its own report only.
+//! Each file appears as a whole or not at all, and when all are there, an event says so. No name leads out of the
+//! directory. Files are written on tokio's threads for that, never on the actor's: a slow disk delays its own report
+//! only.
 
 mod cell;
 mod csv;
@@ -74,18 +75,18 @@ impl Handler<Deliver<Payload>> for Report {
 
 /// The whole of it: read the request, write the files, give them their names, say so.
 async fn make(options: Arc<Options>, means: Means, delivery: Deliver<Payload>) -> Result<(), HandlerError> {
-    let Deliver { event, attempt } = delivery;
+    let Deliver { event, attempt } = &delivery;
     if event.event_type == FINISHED {
         // It would send the next one when it is done, and so on for ever.
         return Err(HandlerError::invalid(format!("`{FINISHED}` asks for no report: bind it to another handler")));
     }
     let request = Request::read(&event.data).map_err(HandlerError::invalid)?;
-    let plan = plan(&options, &means, &request, &attempt);
-    let finished = finished::event(&request, &attempt, &options, &plan.formats)?;
+    let plan = plan(&options, &means, &request, attempt);
+    let finished = finished::event(&request, &delivery, &options, &plan.formats)?;
     let draft = off_thread(move || Draft::begin(&plan)).await?;
     let (draft, totals) = match request.content {
         Content::Rows(table) => write_rows(draft, table).await?,
-        Content::Ledger(question) => write_ledger(draft, &question, &means, &attempt).await?,
+        Content::Ledger(question) => write_ledger(draft, &question, &means, attempt).await?,
     };
     let rows = totals.rows;
     // Two steps: an attempt that is given up while its bytes go to disk gives no names any more.

@@ -145,6 +145,28 @@ async fn rows_of_the_payload_are_shown_under_their_own_names(place: Place) {
     stop(engine).await;
 }
 
+on_each_ledger!(numbers_are_shown_as_they_were_sent);
+async fn numbers_are_shown_as_they_were_sent(place: Place) {
+    let (builder, mut finished) = engine(&place, &directory(&place));
+    let engine = builder.start().await.unwrap();
+    let numbers = ["12345678901234567890123", "1.10", "1e2", "0.1000000000000000055511151231257827", "-0.0"];
+    let lists: String = numbers.map(|number| format!("[{number}],")).concat();
+    let rows = format!(r#"{lists}{{"n":7.50}},[[1.10]]"#);
+    let data = format!(r#"{{"name":"numbers","columns":["n"],"rows":[{rows}]}}"#);
+    let event = NewEvent::raw("report.rows", Payload::json(data));
+    let id = engine.submit(event).await.unwrap().id;
+    assert_eq!(settled(&engine, id).await.status, Status::Success);
+    heard(&engine, &mut finished).await;
+    let shown = [&numbers[..], &["7.50", "[1.10]"]].concat();
+    let csv = std::fs::read_to_string(directory(&place).join("numbers.csv")).unwrap();
+    assert_eq!(csv.lines().skip(1).collect::<Vec<_>>(), shown);
+    let page = std::fs::read_to_string(directory(&place).join("numbers.html")).unwrap();
+    for number in shown {
+        assert!(page.contains(&format!(">{number}</td>")), "{number} in {page}");
+    }
+    stop(engine).await;
+}
+
 on_each_ledger!(a_name_that_leads_elsewhere_is_invalid_and_writes_nothing);
 async fn a_name_that_leads_elsewhere_is_invalid_and_writes_nothing(place: Place) {
     let (builder, mut finished) = engine(&place, &directory(&place));

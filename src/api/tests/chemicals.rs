@@ -1,6 +1,7 @@
 //! The chemicals that the handler `chemical_status` keeps.
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::handlers::demo;
 
 /// An engine that keeps chemicals as `evenkeel dev` does.
@@ -36,8 +37,31 @@ async fn a_chemical_has_its_status_and_its_history_oldest_first() {
             { "status": "APPROVED", "previous_status": null, "changed_at": "2026-01-06T07:00:00.000000Z",
               "sequence": 2, "record_id": late, "recorded_at": null },
         ],
+        "history_truncated": false,
     });
     assert_eq!(shown, expected);
+    node.end().await;
+}
+
+#[actix::test]
+async fn of_a_long_history_the_newest_thousand_are_shown_and_that_there_are_more_is_said() {
+    let node = start().await;
+    let event = |minute: i64| {
+        let changed_at = Timestamp(minute * 60_000_000).to_rfc3339();
+        let data = json!({ "cas": "58-08-2", "status": "APPROVED", "changed_at": changed_at });
+        NewEvent::new("chemical.status.changed", &data).unwrap()
+    };
+    for accepted in node.engine.submit_all((1..=1_000).map(event).collect()).await.unwrap() {
+        node.engine.settled(accepted.unwrap().id).await.unwrap();
+    }
+    let shown = async || {
+        let shown = node.get("/api/v1/chemicals/58-08-2").await.json();
+        let history = shown["history"].as_array().unwrap().clone();
+        (history.len(), history[0]["changed_at"].clone(), shown["history_truncated"].clone())
+    };
+    assert_eq!(shown().await, (1_000, json!("1970-01-01T00:01:00.000000Z"), json!(false)));
+    node.settle(event(1_001)).await;
+    assert_eq!(shown().await, (1_000, json!("1970-01-01T00:02:00.000000Z"), json!(true)));
     node.end().await;
 }
 

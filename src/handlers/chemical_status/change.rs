@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::{Options, cas};
 use crate::clock::Timestamp;
-use crate::event::{Event, Extensions, Payload};
+use crate::event::{Event, Extensions, Payload, PayloadKind};
 use crate::handle::Deliver;
 use crate::persist::{ChemicalChange, Description};
 
@@ -59,6 +59,9 @@ pub(super) fn read(delivery: &Deliver<Payload>, options: &Options, now: Timestam
     for (member, text) in [("name", &data.name), ("formula", &data.formula), ("inchikey", &data.inchikey)] {
         check_text(member, text.as_deref().unwrap_or_default())?;
     }
+    if let Some(weight) = data.molecular_weight.filter(|weight| *weight <= 0.0) {
+        return Err(Wrong::new("molecular_weight", format!("{weight} is no weight; it has to be above 0")));
+    }
     Ok(ChemicalChange {
         record_id: attempt.record_id,
         changed_at: moment(&data.changed_at, now)?,
@@ -78,15 +81,20 @@ pub(super) fn read(delivery: &Deliver<Payload>, options: &Options, now: Timestam
 }
 
 fn data(event: &Event<Payload>) -> Result<Data, Wrong> {
-    let value: Value = event.data.decode().map_err(|error| Wrong::new("data", error))?;
-    if !value.is_object() {
-        // serde would take an array, by the places of its members.
-        return Err(Wrong::new("data", "it is no object with `cas`, `status` and `changed_at`"));
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    // serde would take an array, by the places of its members.
+    let is_object =
+        |bytes: &&[u8]| event.data.kind() == PayloadKind::Json && bytes.trim_ascii_start().starts_with(b"{");
+    let object = event.data.bytes.as_deref().filter(is_object);
+    let object = object.ok_or_else(|| Wrong::new("data", "it is no object with `cas`, `status` and `changed_at`"))?;
+    // From its text: in a `Value` the second of two members with one name would have replaced the first.
+    let mut deserializer = Deserializer::from_slice(object);
+    let data = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        Wrong::new(if path == "." { "data" } else { &path }, error.inner())
-    })
+        // A question mark stands for a name that could not be read.
+        Wrong::new(if matches!(path.as_str(), "." | "?") { "data" } else { &path }, error.inner())
+    })?;
+    deserializer.end().map_err(|error| Wrong::new("data", error))?;
+    Ok(data)
 }
 
 fn check_status(member: &str, status: &str, options: &Options) -> Result<(), Wrong> {
@@ -134,7 +142,11 @@ mod tests {
     use crate::handlers::webhook::sample;
 
     fn told(data: Value) -> Result<ChemicalChange, String> {
-        let delivery = sample::delivery(Payload::json(data.to_string()));
+        told_as(&data.to_string())
+    }
+
+    fn told_as(data: &str) -> Result<ChemicalChange, String> {
+        let delivery = sample::delivery(Payload::json(data.to_owned()));
         read(&delivery, &Options::default(), sample::NOW).map_err(|wrong| wrong.to_string())
     }
 
@@ -171,6 +183,8 @@ mod tests {
             ("name", json!("a\0b"), "`name`: it holds a NUL character"),
             ("formula", json!("C".repeat(1_025)), "`formula`: 1025 bytes are too long; 1024 are allowed"),
             ("molecular_weight", json!("194 g"), "`molecular_weight`: invalid type: string \"194 g\", expected f64"),
+            ("molecular_weight", json!(-1), "`molecular_weight`: -1 is no weight; it has to be above 0"),
+            ("molecular_weight", json!(0.0), "`molecular_weight`: 0 is no weight; it has to be above 0"),
         ];
         for (member, value, why) in cases {
             let wrong = with(member, value).unwrap_err();
@@ -180,12 +194,29 @@ mod tests {
 
     #[test]
     fn data_that_is_no_change_is_told_what_one_is() {
-        assert_eq!(told(json!({ "cas": "58-08-2" })).unwrap_err(), "`data`: missing field `status`");
+        let missing = told(json!({ "cas": "58-08-2" })).unwrap_err();
+        assert!(missing.starts_with("`data`: missing field `status`"), "{missing}");
         for data in [json!(null), json!("58-08-2"), json!(["58-08-2", "APPROVED", "2026-01-05T08:00:00Z"])] {
             assert_eq!(told(data).unwrap_err(), "`data`: it is no object with `cas`, `status` and `changed_at`");
         }
-        let delivery = sample::delivery(Payload::json("{"));
-        assert!(read(&delivery, &Options::default(), sample::NOW).unwrap_err().to_string().starts_with("`data`: EOF"));
+        assert!(told_as("{").unwrap_err().starts_with("`data`: EOF"));
+        let text = Payload { content_type: Some("text/plain".to_owned()), bytes: Some("{}".into()) };
+        for payload in [text, Payload::default()] {
+            let wrong = read(&sample::delivery(payload), &Options::default(), sample::NOW).unwrap_err();
+            assert_eq!(wrong.to_string(), "`data`: it is no object with `cas`, `status` and `changed_at`");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_and_a_number_beyond_all_are_named() {
+        let good = r#""cas":"58-08-2","status":"APPROVED","changed_at":"2026-01-05T08:00:00Z""#;
+        assert!(told_as(&format!(" {{{good}}}\n")).is_ok());
+        let twice = told_as(&format!(r#"{{{good},"cas":"50-00-0"}}"#)).unwrap_err();
+        assert!(twice.starts_with("`data`: duplicate field `cas`"), "{twice}");
+        let beyond = told_as(&format!(r#"{{{good},"molecular_weight":1e999}}"#)).unwrap_err();
+        assert!(beyond.starts_with("`molecular_weight`: number out of range"), "{beyond}");
+        let more = told_as(&format!("{{{good}}} x")).unwrap_err();
+        assert!(more.starts_with("`data`: trailing characters"), "{more}");
     }
 
     #[test]

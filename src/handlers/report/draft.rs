@@ -79,8 +79,10 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    /// Gives the files their names.
+    /// Gives the files their names, if all of them can have theirs. There is no way back once the first one has: what
+    /// it replaced is gone, and another request may have replaced it in turn.
     pub fn publish(self) -> Result<(), Unwritten> {
+        self.files.iter().try_for_each(Temporary::look)?;
         self.files.into_iter().try_for_each(Temporary::publish)?;
         sync_folder(&self.folder)
     }

@@ -1,6 +1,6 @@
 //! Reports of the ledger: which records, and which of their members. Pure: the reading is the handler's.
 
-use serde_json::Value;
+use std::collections::HashMap;
 
 use super::cell::Cell;
 use super::request::Wrong;
@@ -94,16 +94,14 @@ impl Question {
 
     /// The members of a record in the order of the columns.
     pub fn cells(&self, record: &Record) -> Result<Vec<Cell>, serde_json::Error> {
-        let mut members = match serde_json::to_value(record)? {
-            Value::Object(members) => members,
-            _ => serde_json::Map::new(),
-        };
-        Ok(self.columns.iter().map(|column| members.remove(column).map_or(Cell::Empty, Cell::from)).collect())
+        let mut members: HashMap<String, Cell> = serde_json::from_str(&serde_json::to_string(record)?)?;
+        Ok(self.columns.iter().map(|column| members.remove(column).unwrap_or(Cell::Empty)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use uuid::Uuid;
 
     use super::*;

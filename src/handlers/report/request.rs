@@ -97,7 +97,8 @@ fn decode(payload: &Payload) -> Result<Body, Wrong> {
     let bytes = payload.bytes.as_deref().filter(|_| payload.kind() == PayloadKind::Json);
     let bytes = bytes.ok_or_else(|| Wrong::new("data", "must be a JSON object with the report's `name`"))?;
     let unreadable = |member: String, error: serde_json::Error| {
-        let member = if member == "." { "data".to_owned() } else { member };
+        // A question mark stands for a name that could not be read.
+        let member = if matches!(member.as_str(), "." | "?") { "data".to_owned() } else { member };
         Wrong::new(member, format!("cannot be read: {error}"))
     };
     let mut deserializer = Deserializer::from_slice(bytes);
@@ -195,6 +196,7 @@ mod tests {
         for (data, says) in [
             ("[]", "`data` cannot be read: invalid length 0, expected struct Body"),
             ("{}", "`data` cannot be read: missing field `name`"),
+            (r#"{"name":"a","#, "`data` cannot be read: EOF while parsing"),
             (r#"{"name":"../../x"}"#, "`name` is \"../../x\", and only "),
             (r#"{"name":"a","nmae":1}"#, "`nmae` cannot be read: unknown field `nmae`, expected one of `name`, "),
             (r#"{"name":"a","since":"yesterday"}"#, "`since` is \"yesterday\", and no time such as "),

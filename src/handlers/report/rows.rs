@@ -4,21 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
 use super::cell::Cell;
 use super::request::Wrong;
 
-/// The most columns. A row may leave members out, so that a small request could ask for a very large file.
-pub(super) const MOST_COLUMNS: usize = 100;
+/// The most columns.
+const MOST_COLUMNS: usize = 100;
+
+/// The most cells, rows times columns. A row may leave members out, so that a small request could ask for a very large
+/// file.
+const MOST_CELLS: usize = 1_000_000;
 
 /// A row as it was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Row {
     /// A value for each column.
-    List(Vec<Value>),
+    List(Vec<Cell>),
     /// Members by name, in the order in which they were sent.
-    Members(Vec<(String, Value)>),
+    Members(Vec<(String, Cell)>),
 }
 
 impl<'de> Deserialize<'de> for Row {
@@ -57,10 +60,10 @@ impl Row {
     /// Its values in the order of the columns.
     fn cells(self, columns: &[String]) -> Vec<Cell> {
         match self {
-            Self::List(values) => values.into_iter().map(Cell::from).collect(),
+            Self::List(values) => values,
             Self::Members(members) => {
-                let mut members: HashMap<String, Value> = members.into_iter().collect();
-                columns.iter().map(|column| members.remove(column).map_or(Cell::Empty, Cell::from)).collect()
+                let mut members: HashMap<String, Cell> = members.into_iter().collect();
+                columns.iter().map(|column| members.remove(column).unwrap_or(Cell::Empty)).collect()
             }
         }
     }
@@ -84,6 +87,12 @@ impl Table {
         if columns.len() > MOST_COLUMNS {
             let what = format!("are {}; {MOST_COLUMNS} are allowed", columns.len());
             return Err(Wrong::new("columns", what));
+        }
+        let cells = rows.len() * columns.len();
+        if cells > MOST_CELLS {
+            let (rows, columns) = (rows.len(), columns.len());
+            let what = format!("are {rows}, which makes {cells} cells in {columns} columns; {MOST_CELLS} are allowed");
+            return Err(Wrong::new("rows", what));
         }
         for (index, row) in rows.iter().enumerate() {
             if let Row::List(values) = row
@@ -156,5 +165,13 @@ mod tests {
         assert_eq!(wide.unwrap_err(), "`columns` are 101; 100 are allowed");
         let error = serde_json::from_str::<Vec<Row>>("[{}, 3]").unwrap_err().to_string();
         assert!(error.starts_with("invalid type: integer `3`, expected an object or an array"), "{error}");
+    }
+    #[test]
+    fn a_small_request_cannot_ask_for_a_very_large_file() {
+        let columns: Vec<String> = (0..MOST_COLUMNS).map(|n| format!("c{n}")).collect();
+        let of_empty_rows = |rows| Table::new(Some(columns.clone()), vec![Row::Members(vec![]); rows]);
+        assert!(of_empty_rows(10_000).is_ok());
+        let wrong = of_empty_rows(10_001).unwrap_err().to_string();
+        assert_eq!(wrong, "`rows` are 10001, which makes 1000100 cells in 100 columns; 1000000 are allowed");
     }
 }

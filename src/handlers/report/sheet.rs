@@ -87,8 +87,7 @@ mod tests {
             json!(["=HYPERLINK(\"http://x\",\"a\")", null]),
             json!(["two\nlines, and more", true]),
         ];
-        let cells = |row: &serde_json::Value| row.as_array().unwrap().iter().cloned().map(Cell::from).collect();
-        let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
+        let rows = rows.map(|row| serde_json::from_value::<Vec<Cell>>(row).unwrap());
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut sheet = begin(format, file.reopen().unwrap(), heading).unwrap();
         for page in rows.chunks(2) {

@@ -14,16 +14,17 @@ use super::options::Format;
 
 /// A file could not be brought to disk. What the system says is its source; an operator can mend most of it.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written; {}", .path.display(), advice(.source))]
+#[error("{} cannot be written; {advice}", .path.display())]
 pub(super) struct Unwritten {
     path: PathBuf,
+    advice: &'static str,
     source: io::Error,
 }
 
 impl Unwritten {
     /// With the path that the operator knows.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self { path: path.to_owned(), source }
+        move |source| Self { path: path.to_owned(), advice: advice(&source), source }
     }
 }
 
@@ -33,10 +34,12 @@ fn advice(error: &io::Error) -> &'static str {
         K::StorageFull | K::QuotaExceeded | K::FileTooLarge => "make room there, or give `directory` another place",
         K::ReadOnlyFilesystem | K::PermissionDenied => "let this user write there, or give `directory` another place",
         K::NotADirectory | K::AlreadyExists => "`directory` has to be a folder",
-        K::IsADirectory => "there is a folder of that name; remove or rename it",
+        K::IsADirectory => FOLDER,
         _ => "the next attempt tries again",
     }
 }
+
+const FOLDER: &str = "there is a folder of that name; remove or rename it";
 
 /// Whose report it is.
 #[derive(Clone, Debug)]
@@ -68,6 +71,18 @@ impl Temporary {
     /// The name that it will have.
     pub fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Looks whether it can have its name: only a file, or a link, would be replaced.
+    pub fn look(&self) -> Result<(), Unwritten> {
+        let taken = |advice, source| Err(Unwritten { path: self.target.clone(), advice, source });
+        match fs::symlink_metadata(&self.target).map(|found| found.file_type()) {
+            Ok(found) if found.is_file() || found.is_symlink() => Ok(()),
+            Ok(found) if found.is_dir() => taken(FOLDER, io::ErrorKind::IsADirectory.into()),
+            Ok(_) => taken("remove or rename what has that name", io::Error::other("it is no file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Unwritten::at(&self.target)(error)),
+        }
     }
 
     /// Gives it its name. A report of the same name is replaced, and so is a link: it is not followed.

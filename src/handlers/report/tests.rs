@@ -157,3 +157,44 @@ async fn a_report_that_nobody_can_be_told_of_is_tried_again() {
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Retry, "no engine takes events at present"));
     desk.engine.shutdown().await.unwrap();
 }
+
+#[actix::test]
+async fn a_report_whose_page_finds_its_place_taken_replaces_no_file() {
+    let desk = Desk::new().await;
+    let record_id = desk.means.clock.new_id();
+    desk.attempt(record_id, 1, r#"{"name":"a","rows":[{"n":"old"}]}"#).await.unwrap();
+    let (csv, page) = (desk.options().directory.join("a.csv"), desk.options().directory.join("a.html"));
+    let old = std::fs::read_to_string(&csv).unwrap();
+    let next = desk.means.clock.new_id();
+    let retried = async || {
+        let error = desk.attempt(next, 1, r#"{"name":"a","rows":[{"n":"new"}]}"#).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Retry);
+        assert_eq!(desk.files(), ["a.csv", "a.html"]);
+        assert_eq!(std::fs::read_to_string(&csv).unwrap(), old);
+        error.to_string()
+    };
+    std::fs::remove_file(&page).unwrap();
+    std::fs::create_dir(&page).unwrap();
+    let says = format!("{} cannot be written; there is a folder of that name; remove or rename it", page.display());
+    assert!(retried().await.starts_with(&says));
+    std::fs::remove_dir(&page).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(&page).unwrap();
+    let says = format!("{} cannot be written; remove or rename what has that name: it is no file", page.display());
+    assert_eq!(retried().await, says);
+    desk.engine.shutdown().await.unwrap();
+}
+
+#[actix::test]
+async fn a_finished_report_goes_on_with_the_trace_of_its_request() {
+    let desk = Desk::new().await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut delivery = desk.delivery(desk.means.clock.new_id(), 1, r#"{"name":"a","rows":[]}"#);
+    let trace = [("traceparent".to_owned(), parent.into()), ("tracestate".to_owned(), "shop=7".into())];
+    delivery.event.extensions.extend(trace);
+    make(Arc::new(desk.options()), desk.means.clone(), delivery).await.unwrap();
+    let told = desk.engine.reads().list(&Default::default(), None, 1).await.unwrap().remove(0);
+    assert_eq!(told.event_type, FINISHED);
+    assert_eq!((&told.extensions["traceparent"], &told.extensions["tracestate"]), (&parent.into(), &"shop=7".into()));
+    assert!(!told.extensions.contains_key("partitionkey"), "{told:?}");
+    desk.engine.shutdown().await.unwrap();
+}
