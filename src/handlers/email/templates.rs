@@ -155,7 +155,7 @@ fn addresses(
     let mut names = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         // What is no template is the same for every event, so it is better judged now.
-        if !entry.contains('{') {
+        if !["{{", "{%", "{#"].iter().any(|opening| entry.contains(opening)) {
             mailbox(entry).map_err(|why| Error::Address { key, entry: entry.clone(), why })?;
         }
         let name = format!("{key}[{index}]");
