@@ -249,7 +249,7 @@ async fn check_finds_a_template_that_is_wrong_with_its_line_and_creates_nothing(
     let before = place.path().read_dir().unwrap().count();
     let (code, _, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
     assert_eq!(code, 1);
-    assert!(err.contains("handler `mail`: syntax error:") && err.contains("(in mail.txt:3)"), "{err}");
+    assert!(err.contains("handler `mail`: syntax error:") && err.contains("(in text mail.txt:3)"), "{err}");
 
     std::fs::write(place.path().join("mail.txt"), "Dear {{ data.name }}").unwrap();
     let (code, _, err) = run(place.path(), &["check", "--config", "config.toml"]).await;

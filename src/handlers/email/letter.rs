@@ -13,8 +13,9 @@ use lettre::message::{Mailbox, Mailboxes, MessageBuilder, MultiPart, SinglePart}
 use serde_json::Value;
 
 use super::address::{self, has_control, mailbox};
-use super::templates::{Recipient, Rendered, Templates, Unrendered};
-use super::{Options, attachments, templates};
+use super::rendering::Unrendered;
+use super::templates::{Recipient, Rendered, Templates};
+use super::{Options, attachments, templates, values};
 use crate::clock::Timestamp;
 use crate::event::{Payload, to_structured};
 use crate::handle::{Attempt, Deliver, HandlerError};
@@ -115,8 +116,11 @@ impl Letter {
     /// [`Unwritten`], which names the entry or the template.
     pub fn write(&self, delivery: &Deliver<Payload>, now: Timestamp) -> Result<Message, Unwritten> {
         // Templates see the event as it looks in structured JSON, so that there is one form to remember.
-        let event: Value = serde_json::from_slice(&to_structured(&delivery.event)).map_err(Unwritten::Data)?;
-        let rendered = self.templates.render(&event)?;
+        let json = to_structured(&delivery.event);
+        // This reading has a limit to the depth, on which the other one relies.
+        let event: Value = serde_json::from_slice(&json).map_err(Unwritten::Data)?;
+        let seen = serde_json::from_slice(&json).and_then(values::value).map_err(Unwritten::Data)?;
+        let rendered = self.templates.render(&seen)?;
         let attachments = attachments::read(event.get("data"))?;
         let message = self.headers(&rendered, &delivery.attempt, now)?;
         let bare = attachments.is_empty();

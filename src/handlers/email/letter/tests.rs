@@ -219,3 +219,23 @@ fn options_that_make_no_letter_are_refused() {
     assert_eq!(refused(Options { text: None, ..options() }), "one of `text` and `html` is needed");
     assert_eq!(refused(Options { to: vec![], ..options() }), "one of `to`, `cc` and `bcc` is needed");
 }
+
+#[test]
+fn a_number_arrives_as_it_was_written() {
+    for number in ["12345678901234567890123", "1.10", "1e2", "-0", "7"] {
+        let data = format!(r#"{{"name":"Ada","email":"ada@example.net","subject":{number},"text":{number}}}"#);
+        let message = letter(&options()).write(&sample::delivery(Payload::json(data)), sample::NOW).unwrap();
+        let written = String::from_utf8(message.formatted()).unwrap();
+        assert!(written.contains(&format!("\r\nSubject: {number}\r\n")), "{written}");
+        assert!(written.ends_with(&format!("\r\n\r\n{number}\r\n")), "{written:?}");
+    }
+}
+
+#[test]
+fn what_a_template_may_not_take_is_a_dead_letter() {
+    let options = Options { subject: "{{ data.s | indent(data.n) }}".into(), ..options() };
+    let data = r#"{"name":"Ada","email":"ada@example.net","text":"x","s":"a\nb","n":3000000000}"#;
+    let error = letter(&options).write(&sample::delivery(Payload::json(data)), sample::NOW).unwrap_err().verdict();
+    let expected = "the template takes more steps or memory than it may: engine ran out of fuel (in subject:1)";
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Permanent, expected));
+}
