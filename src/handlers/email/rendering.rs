@@ -12,7 +12,7 @@ use minijinja::{Environment, ErrorKind, Value};
 const FUEL: u64 = 1_000_000;
 
 /// The most bytes that one rendering may give.
-pub const MOST_BYTES: usize = 10 << 20;
+const MOST_BYTES: usize = 10 << 20;
 
 /// Why a template could not be rendered: what is wrong, and in which template and line. Text only, as minijinja's own
 /// error holds the whole event.
