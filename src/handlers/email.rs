@@ -10,8 +10,10 @@ mod attachments;
 mod failure;
 mod letter;
 mod options;
+mod rendering;
 mod server;
 mod templates;
+mod values;
 
 pub use options::{Options, Tls};
 

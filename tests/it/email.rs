@@ -198,6 +198,48 @@ async fn an_event_that_would_inject_a_header_never_reaches_the_server() {
 }
 
 #[actix::test]
+async fn every_recipient_is_named_to_the_server_or_nobody_is() {
+    let server = MailServer::start(Offer::Clear, &[Manner::Takes]).await;
+    let (folder, mut options) = options(&server);
+    let entry = "{{ data.second }}".to_owned();
+    (options.to, options.cc) = (vec!["ada@example.net".into(), entry.clone()], vec!["carl@example.net".into(), entry]);
+    for address in [r#""ada lovelace"@example.net"#, "ops@[192.0.2.1]", "a@[IPv6:::1]", r#""a@b"@x.example"#] {
+        let error = send(&options, folder.path(), delivery(1, json!({ "second": address }))).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid, "{address}");
+        assert!(error.to_string().starts_with("`to[1]` has a half in quotation marks or"), "{error}");
+    }
+    assert_eq!(server.connections(), 0);
+
+    send(&options, folder.path(), delivery(1, json!({ "second": "O'Hara, Bob <b.o'hara+x@example.net>" })))
+        .await
+        .unwrap();
+    let bob = "b.o'hara+x@example.net";
+    assert_eq!(server.mail().to, ["ada@example.net", bob, "carl@example.net", bob]);
+}
+
+#[actix::test]
+async fn check_refuses_an_address_that_no_mail_can_carry_and_names_its_key() {
+    let place = Place::new();
+    std::fs::write(place.path().join("mail.txt"), "Hello").unwrap();
+    for (key, lines) in [
+        ("from", "from = '\"shop keeper\"@example.org'\nto = ['a@example.org']"),
+        ("reply_to", "from = 'shop@example.org'\nreply_to = 'ops@[192.0.2.1]'\nto = ['a@example.org']"),
+        ("to", "from = 'shop@example.org'\nto = ['a@example.org', 'ops@[IPv6:::1]']"),
+        ("cc", "from = 'shop@example.org'\ncc = ['\"a@b\"@example.org']"),
+        ("bcc", "from = 'shop@example.org'\nbcc = ['\"{\"@example.org']"),
+    ] {
+        let handler = format!(
+            "[[handler]]\nname = 'mail'\nkind = 'email'\ntypes = ['order.paid']\nhost = 'localhost'\n{lines}\n\
+             subject = 'Hello'\ntext = 'mail.txt'\n"
+        );
+        configure(&place, &handler);
+        let (code, _, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
+        assert_eq!(code, 1, "{key}: {err}");
+        assert!(err.contains(&format!("`{key}` has a half in quotation marks or square brackets")), "{err}");
+    }
+}
+
+#[actix::test]
 async fn check_finds_a_template_that_is_wrong_with_its_line_and_creates_nothing() {
     let place = Place::new();
     let handler = "[[handler]]\nname = 'mail'\nkind = 'email'\ntypes = ['order.paid']\nhost = 'localhost'\n\
@@ -207,7 +249,7 @@ async fn check_finds_a_template_that_is_wrong_with_its_line_and_creates_nothing(
     let before = place.path().read_dir().unwrap().count();
     let (code, _, err) = run(place.path(), &["check", "--config", "config.toml"]).await;
     assert_eq!(code, 1);
-    assert!(err.contains("handler `mail`: syntax error:") && err.contains("(in mail.txt:3)"), "{err}");
+    assert!(err.contains("handler `mail`: syntax error:") && err.contains("(in text mail.txt:3)"), "{err}");
 
     std::fs::write(place.path().join("mail.txt"), "Dear {{ data.name }}").unwrap();
     let (code, _, err) = run(place.path(), &["check", "--config", "config.toml"]).await;

@@ -16,6 +16,9 @@ pub enum Error {
     /// Servers would have to know SMTPUTF8.
     #[error("has a character before the @ that is not ASCII")]
     NotAscii,
+    /// RFC 5321 knows it, but not all that reads mails does, and some read another address.
+    #[error("has a half in quotation marks or square brackets, which not everything that reads mails understands")]
+    Unusual,
 }
 
 /// Whether a text would not stay in its line of the header. Everything that becomes part of a header is asked this.
@@ -27,6 +30,9 @@ pub fn has_control(text: &str) -> bool {
 ///
 /// Only the last angle brackets hold the address. All before them is the name, whatever it looks like, and is quoted
 /// when it is written: names come from payloads, and must not be able to add a recipient.
+///
+/// What this gives can be written into a header and be read back. `"ada lovelace"@example.org` and `ada@[192.0.2.1]`
+/// cannot, not even by lettre itself.
 ///
 /// # Errors
 /// [`Error`], without the text.
@@ -54,9 +60,11 @@ fn address(text: &str) -> Result<Address, Error> {
     if !user.is_ascii() {
         return Err(Error::NotAscii);
     }
-    // Every server knows the ASCII form of a domain; a name that has none is refused as it is.
-    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
-    Address::new(user, domain).map_err(Error::Address)
+    // Every server knows the ASCII form of a domain.
+    let domain = idna::domain_to_ascii(domain).map_err(|_| Error::Address(AddressError::InvalidDomain))?;
+    let address = Address::new(user, domain).map_err(Error::Address)?;
+    let read_back = address.to_string().parse::<Mailbox>();
+    if read_back.is_ok_and(|mailbox| mailbox.email == address) { Ok(address) } else { Err(Error::Unusual) }
 }
 
 #[cfg(test)]
@@ -74,7 +82,7 @@ mod tests {
             (" <ada@example.org> ", None, "ada@example.org"),
             ("Ada <ada@example.org>", Some("Ada"), "ada@example.org"),
             ("\"Lovelace, Ada\" <ada@example.org>", Some("Lovelace, Ada"), "ada@example.org"),
-            ("Lovelace, Ada <ada@[192.0.2.1]>", Some("Lovelace, Ada"), "ada@[192.0.2.1]"),
+            ("Lovelace, Ada <ada+a.b@example.org>", Some("Lovelace, Ada"), "ada+a.b@example.org"),
             ("Ada <ada@bücher.example>", Some("Ada"), "ada@xn--bcher-kva.example"),
         ] {
             let mailbox = mailbox(text).unwrap();
@@ -94,6 +102,20 @@ mod tests {
             assert!(matches!(mailbox(text), Err(Error::Address(_))), "{text}: {:?}", mailbox(text));
         }
         assert_eq!(mailbox("jürgen@example.org"), Err(Error::NotAscii));
+    }
+
+    #[test]
+    fn an_address_that_would_not_be_read_back_is_refused() {
+        for address in [
+            r#""ada lovelace"@example.net"#,
+            r#""ada"@example.net"#,
+            r#""a@b"@example.net"#,
+            "ops@[192.0.2.1]",
+            "ops@[IPv6:::1]",
+        ] {
+            assert_eq!(mailbox(address), Err(Error::Unusual), "{address}");
+            assert_eq!(mailbox(&format!("Ada <{address}>")), Err(Error::Unusual), "{address}");
+        }
     }
 
     #[test]

@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use lettre::Message;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::address::Envelope;
+use lettre::message::header::{Cc, HeaderName, HeaderValue, To};
+use lettre::message::{Mailbox, Mailboxes, MessageBuilder, MultiPart, SinglePart};
 use serde_json::Value;
 
 use super::address::{self, has_control, mailbox};
-use super::templates::{Recipient, Rendered, Templates, Unrendered};
-use super::{Options, attachments, templates};
+use super::rendering::Unrendered;
+use super::templates::{Recipient, Rendered, Templates};
+use super::{Options, attachments, templates, values};
 use crate::clock::Timestamp;
 use crate::event::{Payload, to_structured};
 use crate::handle::{Attempt, Deliver, HandlerError};
@@ -114,8 +116,11 @@ impl Letter {
     /// [`Unwritten`], which names the entry or the template.
     pub fn write(&self, delivery: &Deliver<Payload>, now: Timestamp) -> Result<Message, Unwritten> {
         // Templates see the event as it looks in structured JSON, so that there is one form to remember.
-        let event: Value = serde_json::from_slice(&to_structured(&delivery.event)).map_err(Unwritten::Data)?;
-        let rendered = self.templates.render(&event)?;
+        let json = to_structured(&delivery.event);
+        // This reading has a limit to the depth, on which the other one relies.
+        let event: Value = serde_json::from_slice(&json).map_err(Unwritten::Data)?;
+        let seen = serde_json::from_slice(&json).and_then(values::value).map_err(Unwritten::Data)?;
+        let rendered = self.templates.render(&seen)?;
         let attachments = attachments::read(event.get("data"))?;
         let message = self.headers(&rendered, &delivery.attempt, now)?;
         let bare = attachments.is_empty();
@@ -133,12 +138,18 @@ impl Letter {
         if has_control(&rendered.subject) {
             return Err(Unwritten::Subject);
         }
-        if [&rendered.to, &rendered.cc, &rendered.bcc].iter().all(|recipients| recipients.is_empty()) {
+        let [to, cc, bcc] = [mailboxes(&rendered.to)?, mailboxes(&rendered.cc)?, mailboxes(&rendered.bcc)?];
+        let recipients: Vec<_> = to.iter().chain(&cc).chain(&bcc).map(|mailbox| mailbox.email.clone()).collect();
+        if recipients.is_empty() {
             return Err(Unwritten::Nobody);
         }
+        // Left to itself, lettre would read the recipients back from the headers, and drop without a word what it
+        // cannot read.
+        let envelope = Envelope::new(Some(self.from.email.clone()), recipients).map_err(Unwritten::Build)?;
         // The same for every attempt, so that whoever gets the mail twice can tell.
         let message_id = format!("<{}@{}>", attempt.record_id, self.from.email.domain());
         let mut message = Message::builder()
+            .envelope(envelope)
             .from(self.from.clone())
             .subject(&rendered.subject)
             .message_id(Some(message_id))
@@ -149,10 +160,14 @@ impl Letter {
         if let Some(reply_to) = &self.reply_to {
             message = message.reply_to(reply_to.clone());
         }
-        message = addressed(message, &rendered.to, MessageBuilder::to)?;
-        message = addressed(message, &rendered.cc, MessageBuilder::cc)?;
-        // lettre takes the recipients from these headers, and sends this one to nobody.
-        addressed(message, &rendered.bcc, MessageBuilder::bcc)
+        // Each header at once: to add to one, lettre would read it first, likewise.
+        if !to.is_empty() {
+            message = message.header(To::from(Mailboxes::from(to)));
+        }
+        if !cc.is_empty() {
+            message = message.header(Cc::from(Mailboxes::from(cc)));
+        }
+        Ok(message)
     }
 }
 
@@ -164,15 +179,11 @@ fn system_time(now: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(now.0).unwrap_or(0))
 }
 
-fn addressed(
-    message: MessageBuilder,
-    recipients: &[Recipient],
-    add: fn(MessageBuilder, Mailbox) -> MessageBuilder,
-) -> Result<MessageBuilder, Unwritten> {
-    recipients.iter().try_fold(message, |message, Recipient { entry, text }| {
-        let mailbox = mailbox(text).map_err(|why| Unwritten::Recipient { entry: entry.clone(), why })?;
-        Ok(add(message, mailbox))
-    })
+fn mailboxes(recipients: &[Recipient]) -> Result<Vec<Mailbox>, Unwritten> {
+    let read = |Recipient { entry, text }: &Recipient| {
+        mailbox(text).map_err(|why| Unwritten::Recipient { entry: entry.clone(), why })
+    };
+    recipients.iter().map(read).collect()
 }
 
 /// One text, or two of which the reader's program chooses one.

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use serde_json::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
 use super::Options;
 use super::address::{self, has_control, mailbox};
+use super::rendering::{self, Unrendered};
 
 /// Why templates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,13 +75,12 @@ pub struct Recipient {
     pub text: String,
 }
 
-/// Why a template could not be rendered: what is wrong, and in which template and line. Text only, as minijinja's own
-/// error holds the whole event.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unrendered(String);
-
 const SUBJECT: &str = "subject";
+
+/// How the names of the templates from files begin. Entries and the subject have a name of one word, so that no file
+/// can take the place of another part, whatever it is called, and one file may be both texts.
+const TEXT: &str = "text ";
+const HTML: &str = "html ";
 
 impl Templates {
     /// Reads and compiles all templates. Their files are relative to `base_dir`.
@@ -95,36 +93,35 @@ impl Templates {
         environment.set_debug(true);
         // What is missing is an error and never a gap in the mail; `{% if data.note %}` may ask for it all the same.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        let html = options.html.as_ref().map(|path| path.display().to_string());
-        let escaped = html.clone();
-        environment.set_auto_escape_callback(move |name| match &escaped {
-            Some(html) if html == name => AutoEscape::Html,
-            _ => AutoEscape::None,
+        environment.set_auto_escape_callback(|name| match name.starts_with(HTML) {
+            true => AutoEscape::Html,
+            false => AutoEscape::None,
         });
+        rendering::bound(&mut environment);
         if has_control(&options.subject) {
             return Err(Error::Subject);
         }
         environment.add_template_owned(SUBJECT, options.subject.clone())?;
-        let text = options.text.as_ref().map(|path| path.display().to_string());
-        for path in options.text.iter().chain(&options.html) {
-            let file = base_dir.join(path);
+        let mut from_file = |part: &str, path: &Path| {
+            let (name, file) = (format!("{part}{}", path.display()), base_dir.join(path));
             let source = fs::read_to_string(&file).map_err(|source| Error::Read { path: file, source })?;
-            environment.add_template_owned(path.display().to_string(), source)?;
-        }
+            environment.add_template_owned(name.clone(), source)?;
+            Ok::<_, Error>(name)
+        };
+        let text = options.text.as_deref().map(|path| from_file(TEXT, path)).transpose()?;
+        let html = options.html.as_deref().map(|path| from_file(HTML, path)).transpose()?;
         let to = addresses(&mut environment, "to", &options.to)?;
         let cc = addresses(&mut environment, "cc", &options.cc)?;
         let bcc = addresses(&mut environment, "bcc", &options.bcc)?;
         Ok(Self { environment, to, cc, bcc, text, html })
     }
 
-    /// What becomes of an event, which is given as its structured JSON.
+    /// What becomes of an event, which is given as the value of its structured JSON.
     ///
     /// # Errors
-    /// A variable that the event does not have, or a filter that does not take its value; it names the template.
+    /// [`Unrendered`], of the first template.
     pub fn render(&self, event: &Value) -> Result<Rendered, Unrendered> {
-        let context = minijinja::Value::from(Serde(event));
-        let render = |name: &str| self.environment.get_template(name)?.render(&context);
-        let one = |name: &str| render(name).map_err(|error| Unrendered(error.to_string()));
+        let one = |name: &str| rendering::render(&self.environment, name, event);
         let all = |entries: &[String]| {
             let mut recipients = Vec::new();
             for entry in entries {
@@ -155,7 +152,7 @@ fn addresses(
     let mut names = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         // What is no template is the same for every event, so it is better judged now.
-        if !entry.contains('{') {
+        if !["{{", "{%", "{#"].iter().any(|opening| entry.contains(opening)) {
             mailbox(entry).map_err(|why| Error::Address { key, entry: entry.clone(), why })?;
         }
         let name = format!("{key}[{index}]");
@@ -169,6 +166,7 @@ fn addresses(
 mod tests {
     use serde_json::json;
 
+    use super::super::values;
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -183,8 +181,9 @@ mod tests {
         Options { to: vec!["{{ data.email }}".into()], subject: "{{ data.n }}".into(), ..Options::default() }
     }
 
-    fn rendered(options: &Options, files: &[(&str, &str)], event: Value) -> Result<Rendered, String> {
+    fn rendered(options: &Options, files: &[(&str, &str)], event: serde_json::Value) -> Result<Rendered, String> {
         let templates = Templates::load(options, folder(files).path()).unwrap();
+        let event = serde_json::from_str(&event.to_string()).and_then(values::value).unwrap();
         templates.render(&event).map_err(|error| error.to_string())
     }
 
@@ -211,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_no_other_part_whatever_it_is_called() {
+        for (text, html) in [("subject", "to[0]"), ("text b", "subject"), ("html ", "b"), ("b", "b")] {
+            let options = Options { text: Some(text.into()), html: Some(html.into()), ..options() };
+            let source = "{{ data.email }} {{ data.n }}";
+            let event = json!({ "data": { "email": "a@b.example", "n": "<i>" } });
+            let rendered = rendered(&options, &[(text, source), (html, source)], event).unwrap();
+            assert_eq!((rendered.to[0].text.as_str(), rendered.subject.as_str()), ("a@b.example", "<i>"));
+            assert_eq!(rendered.text.as_deref(), Some("a@b.example <i>"), "{text}");
+            assert_eq!(rendered.html.as_deref(), Some("a@b.example &lt;i&gt;"), "{html}");
+        }
+    }
+
+    #[test]
     fn entries_that_come_out_empty_are_nobody() {
         let entry = "{% if data.copy %}{{ data.copy }}{% endif %}";
         let options = Options { cc: vec![entry.into(), "c@d.example".into()], ..options() };
@@ -225,7 +237,7 @@ mod tests {
         let files = [("mail.txt", "Dear {{ data.n }},\n{{ data.nmae }}")];
         let missing = |event| rendered(&options, &files, event).unwrap_err();
         let complete = json!({ "data": { "email": "a@b.example", "n": 1 } });
-        assert_eq!(missing(complete), "undefined value: `data.nmae` is undefined (in mail.txt:2)");
+        assert_eq!(missing(complete), "undefined value: `data.nmae` is undefined (in text mail.txt:2)");
         assert_eq!(missing(json!({ "data": { "n": 1 } })), "undefined value: `data.email` is undefined (in to[0]:1)");
         assert_eq!(missing(json!({})), "undefined value: `data` is undefined (in to[0]:1)");
     }
@@ -245,8 +257,8 @@ mod tests {
             ]
             .join("\n"),
             @r#"
-            syntax error: unexpected `}`, expected end of variable block (in m.html:2)
-            syntax error: unknown statement include (in m.html:1)
+            syntax error: unexpected `}`, expected end of variable block (in html m.html:2)
+            syntax error: unknown statement include (in html m.html:1)
             the template FOLDER/none.txt cannot be read: No such file or directory (os error 2)
             `subject` holds a line break
             syntax error: unexpected end of input, expected end of variable block (in to[0]:1)

@@ -69,6 +69,11 @@ fn a_wrong_value_makes_the_event_invalid_and_says_where() {
     for (member, value, expected) in [
         ("email", json!("nobody"), "`to[0]` is no mail address: Missing domain or user"),
         ("email", json!("a@b.example, c@d.example"), "`to[0]` is no mail address: Invalid email user"),
+        (
+            "email",
+            json!("ops@[192.0.2.1]"),
+            "`to[0]` has a half in quotation marks or square brackets, which not everything that reads mails understands",
+        ),
         ("attachments", json!(1), "`data.attachments` is no list"),
     ] {
         let error = write(member, value).unwrap_err();
@@ -146,6 +151,56 @@ proptest! {
     }
 }
 
+/// Addresses of all kinds that might be taken, and some that are none.
+fn entry() -> impl Strategy<Value = String> {
+    let user = prop_oneof![3 => "[a-zA-Z0-9.+_'=-]{1,20}", 1 => r#""?[a-z @.,;<>\\]{0,10}"?"#];
+    let domain = prop_oneof![
+        3 => "[a-z0-9-]{1,10}(\\.[a-zA-Z0-9ü-]{1,10}){0,3}",
+        1 => r#"\[?(IPv6:)?[0-9a-f.:<>,]{1,12}\]?"#,
+    ];
+    let address = (user, domain).prop_map(|(user, domain)| format!("{user}@{domain}"));
+    (TRICKY, address, any::<bool>()).prop_map(
+        |(name, address, named)| {
+            if named { format!("{name} <{address}>") } else { address }
+        },
+    )
+}
+
+fn addresses(address: Option<&mail_parser::Address<'_>>) -> Vec<String> {
+    address.into_iter().flat_map(|address| address.iter()).map(|one| one.address().unwrap().to_owned()).collect()
+}
+
+proptest! {
+    #[test]
+    fn every_address_that_is_taken_is_in_the_envelope_and_in_its_header(
+        from in prop::collection::vec(entry(), 0..3),
+        to in prop::collection::vec(entry(), 0..4),
+        cc in prop::collection::vec(entry(), 0..4),
+    ) {
+        // One that is taken for certain, and of the others those that are.
+        let taken = |entries: Vec<String>| -> Vec<String> {
+            let entries = entries.into_iter().filter(|entry| mailbox(entry).is_ok());
+            entries.chain(["ada@example.net".to_owned()]).collect()
+        };
+        let (from, to, cc) = (taken(from), taken(to), taken(cc));
+        let options = Options { from: from[0].clone(), to: to.clone(), cc: cc.clone(), ..options() };
+        let delivery = sample::delivery(Payload::json(r#"{"subject":"a","text":"b"}"#));
+        let message = letter(&options).write(&delivery, sample::NOW).unwrap();
+
+        let emails = |entries: &[String]| -> Vec<String> {
+            entries.iter().map(|entry| mailbox(entry).unwrap().email.to_string()).collect()
+        };
+        let envelope: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
+        prop_assert_eq!(envelope, [emails(&to), emails(&cc)].concat());
+        prop_assert_eq!(message.envelope().from().unwrap().to_string(), emails(&from[..1])[0].clone());
+        let written = message.formatted();
+        let parsed = MessageParser::default().parse(&written).unwrap();
+        prop_assert_eq!(addresses(parsed.from()), emails(&from[..1]));
+        prop_assert_eq!(addresses(parsed.to()), emails(&to));
+        prop_assert_eq!(addresses(parsed.cc()), emails(&cc));
+    }
+}
+
 #[test]
 fn options_that_make_no_letter_are_refused() {
     let refused = |options: Options| {
@@ -158,6 +213,29 @@ fn options_that_make_no_letter_are_refused() {
     );
     let reply_to = "`reply_to` holds a line break or another control character";
     assert_eq!(refused(Options { reply_to: Some("a@b\n".into()), ..options() }), reply_to);
+    let unusual = "`reply_to` has a half in quotation marks or square brackets, which not everything that reads mails \
+                   understands";
+    assert_eq!(refused(Options { reply_to: Some("ops@[192.0.2.1]".into()), ..options() }), unusual);
     assert_eq!(refused(Options { text: None, ..options() }), "one of `text` and `html` is needed");
     assert_eq!(refused(Options { to: vec![], ..options() }), "one of `to`, `cc` and `bcc` is needed");
+}
+
+#[test]
+fn a_number_arrives_as_it_was_written() {
+    for number in ["12345678901234567890123", "1.10", "1e2", "-0", "7"] {
+        let data = format!(r#"{{"name":"Ada","email":"ada@example.net","subject":{number},"text":{number}}}"#);
+        let message = letter(&options()).write(&sample::delivery(Payload::json(data)), sample::NOW).unwrap();
+        let written = String::from_utf8(message.formatted()).unwrap();
+        assert!(written.contains(&format!("\r\nSubject: {number}\r\n")), "{written}");
+        assert!(written.ends_with(&format!("\r\n\r\n{number}\r\n")), "{written:?}");
+    }
+}
+
+#[test]
+fn what_a_template_may_not_take_is_a_dead_letter() {
+    let options = Options { subject: "{{ data.s | indent(data.n) }}".into(), ..options() };
+    let data = r#"{"name":"Ada","email":"ada@example.net","text":"x","s":"a\nb","n":3000000000}"#;
+    let error = letter(&options).write(&sample::delivery(Payload::json(data)), sample::NOW).unwrap_err().verdict();
+    let expected = "the template takes more steps or memory than it may: engine ran out of fuel (in subject:1)";
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Permanent, expected));
 }
