@@ -59,8 +59,19 @@ impl Serialize for Timestamp {
 }
 
 /// Where the engine takes the time from.
-#[derive(Clone, Debug, Default)]
-pub struct Clock(Source);
+#[derive(Clone, Debug)]
+pub struct Clock {
+    source: Source,
+    /// Keeps the ids that this clock and its clones make within a millisecond in the order in which they made them. It
+    /// never goes back, so it belongs to one clock: another that is ahead must not draw this one's ids along.
+    order: Arc<Mutex<ContextV7>>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::of(Source::System)
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 enum Source {
@@ -69,21 +80,22 @@ enum Source {
     Manual(Arc<watch::Sender<Timestamp>>),
 }
 
-/// Keeps the ids that one process makes within a millisecond in the order in which it made them.
-static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
-
 impl Clock {
     /// A clock that stands still until [`advance`](Self::advance) moves it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(watch::Sender::new(start))))
+        Self::of(Source::Manual(Arc::new(watch::Sender::new(start))))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, order: Arc::new(Mutex::new(ContextV7::new())) }
     }
 
     /// The time now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
     pub fn now(&self) -> Timestamp {
-        match &self.0 {
+        match &self.source {
             Source::System => Timestamp(Utc::now().timestamp_micros()),
             Source::Manual(now) => *now.borrow(),
         }
@@ -91,14 +103,14 @@ impl Clock {
 
     /// Moves a manual clock forward and wakes who waits for that time; a system clock moves by itself.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(now) = &self.0 {
+        if let Source::Manual(now) = &self.source {
             now.send_modify(|now| *now = now.after(by));
         }
     }
 
     /// Returns when the clock has reached `due`, at once if it has already.
     pub async fn sleep_until(&self, due: Timestamp) {
-        match &self.0 {
+        match &self.source {
             Source::System => tokio::time::sleep(due.since(self.now())).await,
             Source::Manual(now) => {
                 let mut now = now.subscribe();
@@ -113,7 +125,7 @@ impl Clock {
     pub fn new_id(&self) -> Uuid {
         let micros = u64::try_from(self.now().0).unwrap_or(0);
         let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
-        let order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         Uuid::new_v7(uuid::Timestamp::from_unix(&*order, micros / 1_000_000, nanos))
     }
 }
@@ -132,6 +144,16 @@ mod tests {
         let clock = Clock::manual(Timestamp(1_767_600_140_000_000));
         let ids: Vec<Uuid> = (0..1_000).map(|_| clock.new_id()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_draws_no_other_clocks_ids_along() {
+        let (now, ahead) = (Timestamp(1_767_600_140_000_000), Clock::manual(Timestamp(4_000_000_000_000_000)));
+        let clock = Clock::manual(now);
+        let first = clock.new_id();
+        assert!(ahead.new_id() > first);
+        let made = clock.new_id().get_timestamp().unwrap().to_unix().0;
+        assert_eq!(made, 1_767_600_140);
     }
 
     #[tokio::test]
