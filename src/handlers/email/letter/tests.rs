@@ -1,3 +1,5 @@
+//! What a letter becomes of an event, and what no event can put into one.
+
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 use serde_json::json;
