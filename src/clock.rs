@@ -25,6 +25,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// This moment, `by` earlier; saturates at the beginning of time.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// How long ago `earlier` was; zero if it is not in the past.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -1,6 +1,7 @@
 //! Reading the ledger: from a pool of its own, never through Persistence, so that a reader never delays a write.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
 use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
@@ -297,7 +298,15 @@ impl Reads {
     }
 }
 
-/// The smallest uuid v7 of a moment: ids are in the order of acceptance, so the key bounds a span of time.
+/// How much older than its record an id may be: as long as the event may have waited in its broker. One that waited
+/// longer is not found by the time of its acceptance.
+const OLDER: Duration = Duration::from_secs(3_600);
+
+/// How much younger than its record an id may be: the ids of a batch are made one after the other.
+const YOUNGER: Duration = Duration::from_secs(10);
+
+/// The smallest uuid v7 of a moment: ids are nearly in the order of acceptance, so the key bounds a span of time, and
+/// `created_at` then says exactly what is in it.
 fn first_id(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.0.div_euclid(1_000)).unwrap_or(0);
     Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
@@ -331,11 +340,10 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
         query = query.filter(C::Id.in_subquery(named(event_id)));
     }
     if let Some(since) = filter.since {
-        query = query.filter(C::Id.gte(first_id(since))).filter(C::CreatedAt.gte(since.0));
+        query = query.filter(C::Id.gte(first_id(since.before(OLDER)))).filter(C::CreatedAt.gte(since.0));
     }
     if let Some(until) = filter.until {
-        query = query.filter(C::Id.lt(first_id(until.after(std::time::Duration::from_millis(1)))));
-        query = query.filter(C::CreatedAt.lt(until.0));
+        query = query.filter(C::Id.lt(first_id(until.after(YOUNGER)))).filter(C::CreatedAt.lt(until.0));
     }
     query
 }
