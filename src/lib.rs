@@ -1,8 +1,8 @@
 //! Evenkeel: an actor-based event processing engine.
 //!
-//! It takes events over HTTP or from your own code, runs each through a handler actor with a timeout, retries with
-//! exponential backoff, parks what cannot be handled as a dead letter, and records every event and every attempt in a
-//! database.
+//! It takes events over HTTP, from RabbitMQ or from your own code, runs each through a handler actor with a timeout,
+//! retries with exponential backoff, parks what cannot be handled as a dead letter, and records every event and every
+//! attempt in a database.
 //!
 //! ```
 //! use evenkeel::{Config, Engine, Event, NewEvent};
@@ -39,8 +39,8 @@
 //! # The path of an event, which is the order to read in
 //!
 //! [`event`] and [`lifecycle`] are the words: what an event is, and the states it can be in. It comes in through
-//! [`api`] or [`Engine::submit`], is decoded and accepted by [`ingest`], and written by [`persist`], whose one actor
-//! writes everything in group commits. [`process`] claims it when a permit of its handler is free, invokes the handler
+//! [`api`], [`Engine::submit`] or a listener of the [`bus`], is decoded and accepted by [`ingest`], and written by
+//! [`persist`], whose one actor writes everything in group commits. [`process`] claims it when a permit of its handler is free, invokes the handler
 //! in [`handle`]'s host, and decides from the outcome: done, a retry ([`retry`] says when to look again), or a dead
 //! letter ([`dead_letter`] is what operators do with it). [`engine`] puts the rooms together.
 
