@@ -168,8 +168,7 @@ impl Builder {
         let config = self.loaded.config;
         bus::prepare(config.bus.kind, &config.rabbitmq).await?;
         let metrics = Metrics::new()?;
-        let node = self.clock.new_id();
-        let ledger = persist::open(&config.database, node, metrics.clone()).await?;
+        let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, self.emitter);
         let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
         self.handlers.extend(self.with_means.into_iter().chain(configured).map(|handler| handler.with(&means)));
@@ -182,7 +181,11 @@ impl Builder {
             retry: config.retry.clone(),
             handlers: self.handlers,
         })?;
-        prepare(&pool).await?;
+        if let Err(error) = prepare(&pool).await {
+            // The first error says more than that of the close.
+            drop(pool.persist.close().await);
+            return Err(error);
+        }
         let path = Arbiter::new().handle();
         let broker = bus::open(config.bus.kind, &config.rabbitmq, &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
@@ -214,7 +217,7 @@ const LAST_ACCEPT: Duration = Duration::from_secs(5);
 /// What has to be done before anything is claimed.
 async fn prepare(pool: &Pool) -> Result<(), Error> {
     let handlers: Vec<String> = pool.lanes().map(|lane| lane.name.to_string()).collect();
-    pool.persist.register(&node_name(), &handlers, pool.clock.now()).await?;
+    pool.persist.register(&node_name(), &handlers).await?;
     process::take_over(pool).await?;
     process::rebind(pool).await?;
     pool.obey().await?;

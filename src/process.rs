@@ -85,6 +85,7 @@ impl Pool {
     /// Builds the lanes and starts their handlers; nothing is claimed yet.
     pub(crate) fn new(parts: Parts) -> Result<Self, BindError> {
         let (lanes, routes) = lanes::build(&parts.pool, &parts.timeouts, &parts.retry, &parts.metrics, parts.handlers)?;
+        let hand = Arc::new(Hand::new(parts.persist.lease().clone()));
         Ok(Self(Arc::new(Shared {
             clock: parts.clock,
             persist: parts.persist,
@@ -93,7 +94,7 @@ impl Pool {
             processing_timeout: parts.timeouts.processing,
             lanes,
             routes,
-            hand: Arc::default(),
+            hand,
             settled: Settled::default(),
             scheduler: OnceLock::new(),
             suspects: Arc::new(Semaphore::new(1)),

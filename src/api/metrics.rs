@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 )]
 pub(super) async fn text(state: Data<State>) -> Answer {
     let metrics = &state.pool.metrics;
+    metrics.lease_held.set(i64::from(state.pool.persist.lease().holds()));
     for lane in state.pool.lanes() {
         let running = i64::try_from(lane.in_flight()).unwrap_or(i64::MAX);
         metrics.in_flight.with_label_values(&[&*lane.name]).set(running);

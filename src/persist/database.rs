@@ -15,6 +15,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 
 use super::Config;
 use super::tx::Tx;
+use crate::clock::Clock;
+pub(super) use postgres::connect;
 pub(super) use transaction::Transaction;
 
 /// Why the ledger could not be opened.
@@ -100,11 +102,6 @@ pub enum OpenError {
         /// Why.
         source: DbErr,
     },
-    /// Another process has the ledger.
-    #[error(
-        "another process is using {0}. A ledger serves one process: stop that one, or give this one another database"
-    )]
-    TakenServer(String),
     /// The server does not write through.
     #[error("PostgreSQL at {0} runs with fsync = off: a power cut would lose accepted events. Turn it on")]
     NotDurable(String),
@@ -173,7 +170,7 @@ impl fmt::Debug for Location {
 pub(super) struct Opened {
     pub writer: Connection,
     pub readers: DatabaseConnection,
-    /// PostgreSQL's lock goes with the connection that writes.
+    /// PostgreSQL has none: several nodes share it.
     pub lock: Option<File>,
 }
 
@@ -189,6 +186,14 @@ impl Connection {
         match self {
             Self::Sqlite(writer) => writer.begin().await.map(Tx::Sqlite),
             Self::Postgres(writer) => writer.begin().await.map(Tx::Postgres),
+        }
+    }
+
+    /// Sets the clock by the time of a database that others share.
+    pub(super) async fn set(&self, clock: &Clock) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(writer) => writer.set(clock).await,
         }
     }
 

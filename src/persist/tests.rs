@@ -28,7 +28,7 @@ async fn desk(place: Place) -> Desk {
     let config = Config { url: place.url(), ..Config::default() };
     let clock = Clock::default();
     let metrics = Metrics::new().unwrap();
-    let ledger = open(&config, clock.new_id(), metrics.clone()).await.unwrap();
+    let ledger = open(&config, &clock, metrics.clone()).await.unwrap();
     Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: place }
 }
 
@@ -77,7 +77,7 @@ impl Desk {
             status: AttemptStatus::Success,
             started_at: now,
             completed_at: now,
-            node: self.persist.node,
+            node: self.persist.lease.node(),
         };
         Finish {
             record_id: id,
@@ -127,7 +127,7 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself(plac
     let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
-        node: desk.persist.node,
+        lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
     };
     let claim = desk.clock.new_id();
@@ -159,7 +159,7 @@ async fn a_change_whose_answer_was_lost_is_kept_once(place: Place) {
     let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
-        node: desk.persist.node,
+        lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
     };
     let change = ChemicalChange {

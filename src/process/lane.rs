@@ -106,7 +106,7 @@ impl Lane {
         let free = self.concurrency.saturating_sub(state.permits_taken);
         // Whoever waits in memory has a permit before this one; a look into the ledger has taken its permits already.
         let ahead = state.waiting.len() + state.reserved;
-        if free > ahead && !state.backlog && state.may_claim() && self.is_up() {
+        if free > ahead && !state.backlog && state.may_claim() && hand.may_claim() && self.is_up() {
             state.permits_taken += 1;
             drop(state);
             return Admission::Claim(hand.hold(clock.new_id(), Some(Arc::clone(self)), clock.now()));
@@ -123,7 +123,7 @@ impl Lane {
     pub(super) fn next_order(self: &Arc<Self>, hand: &Arc<Hand>, clock: &Clock) -> Option<Order> {
         let mut state = self.state();
         let free = self.concurrency.saturating_sub(state.permits_taken).min(MOST_AT_ONCE);
-        if free == 0 || !state.may_claim() || !self.is_up() {
+        if free == 0 || !state.may_claim() || !hand.may_claim() || !self.is_up() {
             return None;
         }
         let from_memory = state.waiting.len().min(free);

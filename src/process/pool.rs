@@ -1,7 +1,8 @@
 //! The ProcessorPool: keeps the Processors alive, and looks after what nobody else announces.
 //!
 //! Once a second it looks at every Processor, handler and lane; every five seconds it compares what the ledger says
-//! this process has in hand with what it holds.
+//! this process has in hand with what it holds; after each renewal of the lease it takes over what nodes that are gone
+//! have left.
 
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ impl Actor for ProcessorPool {
         ctx.run_interval(RECONCILE, |pool, _| {
             actix::spawn(super::recovery::reconcile(pool.pool.clone()));
         });
+        actix::spawn(super::recovery::look_after_the_gone(self.pool.clone()));
         self.look();
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::bus::PublishError;
@@ -61,6 +62,12 @@ pub struct Instruments {
     pub http_seconds: HistogramVec,
     /// 1 while the ledger cannot be written.
     pub ledger_unavailable: IntGauge,
+    /// 1 while this node holds its lease: handlers may start.
+    pub lease_held: IntGauge,
+    /// Times that this node was fenced by others.
+    pub fenced: IntCounter,
+    /// Events taken over from nodes that are gone, by what became of them.
+    pub takeovers: IntCounterVec,
 }
 
 impl std::ops::Deref for Metrics {
@@ -128,6 +135,13 @@ impl Metrics {
             )?,
             http_seconds: with.histograms("evenkeel_http_seconds", "How long requests take.", "route")?,
             ledger_unavailable: with.int_gauge("evenkeel_ledger_unavailable", "1 while nothing can be written.")?,
+            lease_held: with.int_gauge("evenkeel_lease_held", "1 while handlers may start.")?,
+            fenced: with.counter("evenkeel_fenced_total", "Times that this node was fenced by others.")?,
+            takeovers: with.counters(
+                "evenkeel_takeovers_total",
+                "Events taken over from nodes that are gone.",
+                &["status"],
+            )?,
             registry,
         })))
     }
@@ -173,6 +187,10 @@ impl Register<'_> {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntCounterVec> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Registered<IntCounter> {
+        self.add(IntCounter::new(name, help)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntGaugeVec> {
