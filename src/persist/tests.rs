@@ -1,5 +1,6 @@
 //! The ledger by itself: its plans, its fences, and a batch with one bad command.
 
+mod gone;
 mod plans;
 mod reading;
 mod transactions;
@@ -21,14 +22,19 @@ struct Desk {
     clock: Clock,
     metrics: Metrics,
     _lock: Option<std::fs::File>,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 async fn desk(place: Place) -> Desk {
+    desk_at(Arc::new(place), Clock::default()).await
+}
+
+/// One of several desks on a ledger.
+async fn desk_at(place: Arc<Place>, clock: Clock) -> Desk {
     let config = Config { url: place.url(), ..Config::default() };
-    let clock = Clock::default();
     let metrics = Metrics::new().unwrap();
     let ledger = open(&config, &clock, metrics.clone()).await.unwrap();
+    ledger.persist.register("desk", &[]).await.unwrap();
     Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: place }
 }
 
