@@ -295,8 +295,9 @@ impl Persist {
     pub async fn close(&self) -> Result<(), DbErr> {
         // Answered after everything that came before it. An error means that the ledger is away, or closed already.
         drop(tokio::time::timeout(CLOSING, self.claim(Vec::new())).await);
-        self.arbiter.stop();
+        // Before the thread ends: a connection that was opened there ends with it.
         self.retire().await;
+        self.arbiter.stop();
         self.reads.db.close_by_ref().await?;
         self.writer.close().await
     }

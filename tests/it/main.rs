@@ -19,6 +19,7 @@ mod examples;
 mod fresh_project;
 mod harness;
 mod isolation;
+mod lease;
 mod line;
 mod mail_server;
 mod path;

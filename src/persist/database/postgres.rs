@@ -80,11 +80,13 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        let open = self.slot.lock().await.take();
-        match open {
-            Some(connection) => connection.close().await.map_err(conn),
-            None => Ok(()),
+        if let Some(open) = self.slot.lock().await.take()
+            && let Err(error) = open.close().await
+        {
+            // Everything was committed before, and the server notices by itself.
+            tracing::debug!(%error, "the connection that writes could not take its leave");
         }
+        Ok(())
     }
 }
 
