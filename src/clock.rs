@@ -94,7 +94,7 @@ fn wall_time() -> Timestamp {
     Timestamp(Utc::now().timestamp_micros())
 }
 
-/// A correction of more than this is told, once.
+/// A correction of more than this is told.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 impl Clock {
@@ -132,11 +132,12 @@ impl Clock {
         let Source::System { wall, anchor } = &self.source else { return };
         let mut anchor = anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, first) = (Instant::now(), anchor.is_none());
-        let now = anchor.as_ref().map_or_else(wall, |anchor| anchor.at(at));
+        // Not what it shows: a clock that goes slowly until it is right has been corrected already.
+        let now = anchor.as_ref().map_or_else(wall, |anchor| anchor.right_at(at));
         let off = there.since(now).max(now.since(there.after(asking)));
         match &mut *anchor {
             None => *anchor = Some(Anchor::new(at, there.after(asking / 2))),
-            // It showed the right time while it was asked: nobody knows better.
+            // It knew the right time while it was asked: nobody knows better.
             Some(_) if off.is_zero() => return,
             Some(anchor) => anchor.correct(at, there.after(asking / 2)),
         }
@@ -204,6 +205,25 @@ mod tests {
         assert!(ahead.new_id() > first);
         let made = clock.new_id().get_timestamp().unwrap().to_unix().0;
         assert_eq!(made, 1_767_600_140);
+    }
+
+    fn an_hour_ahead() -> Timestamp {
+        wall_time().after(Duration::from_secs(3_600))
+    }
+
+    #[test]
+    fn a_clock_that_is_corrected_goes_by_that_time_at_first_at_once_and_never_backwards_then() {
+        let (clock, right) = (Clock::ticking(an_hour_ahead), wall_time());
+        clock.correct(right, Duration::ZERO);
+        assert!(clock.now().since(right) < Duration::from_secs(60));
+        let before = clock.now();
+        clock.correct(right.before(Duration::from_secs(3_600)), Duration::ZERO);
+        assert!(clock.now() >= before);
+        // Within what the asking took, nobody knows better.
+        let ahead = right.after(Duration::from_secs(3_600));
+        clock.correct(ahead, Duration::ZERO);
+        clock.correct(ahead.before(Duration::from_secs(5)), Duration::from_secs(600));
+        assert!(clock.now() >= ahead);
     }
 
     #[tokio::test]

@@ -21,8 +21,16 @@ impl Anchor {
     /// What it shows. A clock that was ahead goes at half its speed until the right time has caught up: it never runs
     /// backwards, and what waits for it does not wait for long.
     pub(super) fn at(&self, now: Instant) -> Timestamp {
-        let passed: Duration = now.saturating_duration_since(self.at);
-        self.right.after(passed).max(self.shown.after(passed / 2))
+        self.right_at(now).max(self.shown.after(self.passed(now) / 2))
+    }
+
+    /// What is right, as far as is known.
+    pub(super) fn right_at(&self, now: Instant) -> Timestamp {
+        self.right.after(self.passed(now))
+    }
+
+    fn passed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.at)
     }
 
     /// Sets it to the right time.
