@@ -169,6 +169,8 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Entered {
                 (None, None) => Outcome::New(status),
             }
         }
+        // What is kept here for its way is given back: it is on its way elsewhere.
+        Taken::MovedOn(status) => Outcome::New(status),
         Taken::Duplicate { of, status } => {
             count(Status::Duplicate);
             Outcome::Duplicate { of, status }

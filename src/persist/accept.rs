@@ -33,7 +33,7 @@ pub(super) const HOLDERS: Bulk = Bulk {
 };
 
 pub(super) const PRESENT: Bulk = Bulk {
-    head: "SELECT r.id, r.status, r.duplicate_of, o.status AS original FROM (",
+    head: "SELECT r.id, r.status, r.attempt_id, r.duplicate_of, o.status AS original FROM (",
     types: &[Id],
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1 LEFT JOIN event_record o ON o.id = r.duplicate_of",
@@ -92,6 +92,7 @@ pub(super) async fn accept(
 /// What an earlier try of the same commands has written already.
 async fn present(tx: &Tx, records: &[&NewRecord]) -> Result<HashMap<Uuid, Taken>, Fault> {
     let rows = PRESENT.query(tx, records.iter().map(|record| record.id.into()).collect()).await?;
+    let entries: HashMap<Uuid, &Entry> = records.iter().map(|record| (record.id, &record.entry)).collect();
     let mut found = HashMap::new();
     for row in rows {
         let id: Uuid = row.try_get("", "id")?;
@@ -102,7 +103,14 @@ async fn present(tx: &Tx, records: &[&NewRecord]) -> Result<HashMap<Uuid, Taken>
                 Taken::Duplicate { of, status: original.as_deref().map_or(Ok(Status::Pending), word)? }
             }
             (Some(of), _) => Taken::Conflict { of },
-            (None, status) => Taken::New(status),
+            (None, status) => {
+                let claim: Option<Uuid> = row.try_get("", "attempt_id")?;
+                if entries.get(&id).is_some_and(|entry| entry.stands(status, claim)) {
+                    Taken::New(status)
+                } else {
+                    Taken::MovedOn(status)
+                }
+            }
         };
         found.insert(id, answer);
     }
@@ -174,7 +182,7 @@ fn decide(record: &NewRecord, holders: &Holders) -> Taken {
 /// Where the new row stands, if there is to be one.
 const fn status_of(answer: &Taken) -> Option<Status> {
     match answer {
-        Taken::New(status) => Some(*status),
+        Taken::New(status) | Taken::MovedOn(status) => Some(*status),
         Taken::Duplicate { .. } => Some(Status::Duplicate),
         Taken::Conflict { .. } => Some(Status::Invalid),
         Taken::Redelivered => None,
@@ -197,7 +205,7 @@ fn push_row(values: &mut Vec<Value>, record: &NewRecord, answer: &Taken, status:
         _ => None,
     };
     let (duplicate_of, error) = match answer {
-        Taken::New(_) | Taken::Redelivered => match &record.entry {
+        Taken::New(_) | Taken::MovedOn(_) | Taken::Redelivered => match &record.entry {
             Entry::Invalid(why) => (None, Some(clean(why))),
             _ => (None, None),
         },

@@ -4,6 +4,7 @@ mod gone;
 mod plans;
 mod reading;
 mod transactions;
+mod writers;
 
 use std::sync::Arc;
 

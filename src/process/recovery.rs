@@ -123,7 +123,7 @@ pub(crate) async fn rebind(pool: &Pool) -> Result<(), sea_orm::DbErr> {
             "the binding of waiting events has changed"
         );
         let action = Action::Rebind { from, event_type, to };
-        pool.operate(action, "engine", None).await.map_err(|error| custom(&error))?;
+        while pool.operate(action.clone(), "engine", None).await.map_err(|error| custom(&error))? > 0 {}
     }
     for (event_type, events) in pool.persist.reads().unhandled_types().await? {
         if let Some(handler) = pool.resolve(&event_type) {

@@ -76,7 +76,13 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_sqlite() {
 async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
     let Some(place) = Place::on_postgres() else { return };
     let desk = desk(place).await;
-    for (name, bulk) in HOT {
+    let among_others = [
+        ("claim among others", claim::CLAIMS_AMONG_OTHERS),
+        ("standing among others", claim::STANDING_AMONG_OTHERS),
+        ("redrive", operate::REDRIVE),
+        ("discard", operate::DISCARD),
+    ];
+    for (name, bulk) in HOT.into_iter().chain(among_others) {
         let plan = plan(&desk, &bulk.over_arrays()).await;
         assert!(plan.contains("Index Cond"), "{name}:\n{plan}");
         for whole in ["Seq Scan", "Hash Join", "Merge Join"] {
