@@ -19,6 +19,7 @@ mod fault;
 mod finish;
 mod interest;
 mod lease;
+mod nodes;
 mod operate;
 mod outbox;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
 pub use lease::{Changes, Lease, Loss, Peer};
+pub use nodes::{Listed, Listing, Node, NodeState};
 pub use operate::{Action, Operation};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
@@ -216,6 +218,20 @@ impl Persist {
         &self.lease
     }
 
+    /// Whether other nodes may work on the same ledger.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.writer, database::Connection::Postgres(_))
+    }
+
+    /// Forgets the nodes that were gone before this moment.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn forget_nodes(&self, before: Timestamp) -> Result<(), Error> {
+        self.ask(|reply| Command::ForgetNodes { before, reply }).await
+    }
+
     /// The reading side.
     #[must_use]
     pub const fn reads(&self) -> &Reads {
@@ -238,9 +254,9 @@ impl Persist {
     ///
     /// # Errors
     /// The database's.
-    pub async fn register(&self, name: &str, handlers: &[String]) -> Result<(), DbErr> {
+    pub async fn register(&self, name: &str, listing: &Listing) -> Result<(), DbErr> {
         let (name, started_at) = (name.to_owned(), self.clock.now());
-        let handlers = serde_json::to_string(handlers).map_err(|error| DbErr::Json(error.to_string()))?;
+        let handlers = serde_json::to_string(listing).map_err(|error| DbErr::Json(error.to_string()))?;
         match &*self.writer {
             database::Connection::Sqlite(_) => {
                 let node = self.lease.node();

@@ -52,7 +52,7 @@ async fn refresh(state: &State) -> Result<(), DbErr> {
         metrics.records.with_label_values(&[status.as_str()]).set(n);
     }
     for lane in state.pool.lanes() {
-        metrics.lane_depth.with_label_values(&[&*lane.name]).set(queued(lane, &counts));
+        metrics.lane_depth.with_label_values(&[&*lane.name]).set(queued(&lane.name, &counts));
     }
     let oldest = oldest_pending(state, now).await?;
     metrics.oldest_pending_seconds.set(oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64()));

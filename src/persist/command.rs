@@ -25,6 +25,7 @@ pub(super) enum Command {
     Published { deaths: Vec<(Uuid, u32)>, at: Timestamp, reply: Reply<()> },
     Operate { operation: Operation, reply: Reply<u64> },
     TakeOver { at: Timestamp, reply: Reply<Vec<Finish>> },
+    ForgetNodes { before: Timestamp, reply: Reply<()> },
 }
 
 impl actix::Message for Command {
@@ -39,6 +40,7 @@ pub(super) enum Answer {
     Finished(bool),
     Kept,
     Published,
+    Forgotten,
     Operated(u64),
     TakenOver(Vec<Finish>),
 }
@@ -148,6 +150,7 @@ impl Command {
             Self::Published { deaths, .. } => deaths.len(),
             Self::Operate { .. } => 1,
             Self::TakeOver { .. } => TAKEN_AT_ONCE,
+            Self::ForgetNodes { .. } => 1,
         }
     }
 
@@ -203,6 +206,7 @@ impl Command {
             (Self::Published { reply, .. }, Answer::Published) => drop(reply.send(Ok(()))),
             (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
             (Self::TakeOver { reply, .. }, Answer::TakenOver(answer)) => drop(reply.send(Ok(answer))),
+            (Self::ForgetNodes { reply, .. }, Answer::Forgotten) => drop(reply.send(Ok(()))),
             (command, _) => command.refuse("the answer is of another kind"),
         }
     }
@@ -219,6 +223,7 @@ impl Command {
             Self::Published { reply, .. } => drop(reply.send(Err(error()))),
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
             Self::TakeOver { reply, .. } => drop(reply.send(Err(error()))),
+            Self::ForgetNodes { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
 }

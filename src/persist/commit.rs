@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::lease::Lease;
 use super::record::{Claim, NewRecord, Taken};
 use super::tx::Tx;
-use super::{accept, claim, finish, operate, outbox, recover};
+use super::{accept, claim, finish, nodes, operate, outbox, recover};
 use crate::telemetry::Metrics;
 
 /// What a commit needs.
@@ -155,6 +155,7 @@ impl Writer {
                     others.push(Answer::TakenOver(recover::take_over(tx, node, *at, &mut counts).await?));
                 }
                 Command::Published { deaths, at, .. } => outbox::published(tx, deaths, *at).await?,
+                Command::ForgetNodes { before, .. } => nodes::forget(tx, *before).await?,
                 _ => {}
             }
         }
@@ -167,6 +168,7 @@ impl Writer {
             Command::Finish { .. } => finished.next().map(Answer::Finished),
             Command::Keep { .. } => Some(Answer::Kept),
             Command::Published { .. } => Some(Answer::Published),
+            Command::ForgetNodes { .. } => Some(Answer::Forgotten),
             Command::Claim { claims, .. } => Some(Answer::Claimed(claimed.by_ref().take(claims.len()).collect())),
             Command::Accept { records, .. } => Some(Answer::Accepted(accepted.by_ref().take(records.len()).collect())),
             Command::ClaimDue { .. } | Command::Operate { .. } | Command::TakeOver { .. } => others.next(),

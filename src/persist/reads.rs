@@ -152,6 +152,22 @@ impl Reads {
         Ok(taken)
     }
 
+    /// Those of these records that have a final status.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ended(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+        let mut ended = Vec::new();
+        for ids in ids.chunks(500) {
+            let query = event_record::Entity::find().select_only().column(event_record::Column::Id);
+            let found = query
+                .filter(event_record::Column::Id.is_in(ids.iter().copied()))
+                .filter(event_record::Column::FinalStatus.is_not_null());
+            ended.extend(found.into_tuple::<Uuid>().all(&self.db).await?);
+        }
+        Ok(ended)
+    }
+
     /// The records that hold the key of this event id, by source.
     ///
     /// # Errors
@@ -209,6 +225,30 @@ impl Reads {
         let statement = self.statement(&sql, values);
         let row = self.db.query_one_raw(statement).await?;
         Ok(row.map(|row| row.try_get::<Option<i64>>("", "at")).transpose()?.flatten().map(Timestamp))
+    }
+
+    /// Since or from when the first event of each of these lanes is due; of a lane in which nothing waits there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn heads(&self, lanes: &[&str]) -> Result<BTreeMap<String, Timestamp>, DbErr> {
+        if lanes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        // One look into the index a lane, whatever the database thinks of its tables.
+        let sql = format!(
+            "SELECT v.column1 AS lane, (SELECT MIN(next_attempt_at) FROM event_record INDEXED BY event_record_waiting \
+             WHERE {WAITING} AND crash_count < 2 AND handler_name = v.column1) AS at FROM (VALUES {}) AS v",
+            vec!["(?)"; lanes.len()].join(", ")
+        );
+        let values = lanes.iter().map(|lane| Value::from(*lane));
+        let mut heads = BTreeMap::new();
+        for row in self.db.query_all_raw(self.statement(&sql, values)).await? {
+            if let Some(at) = row.try_get::<Option<i64>>("", "at")? {
+                heads.insert(row.try_get("", "lane")?, Timestamp(at));
+            }
+        }
+        Ok(heads)
     }
 
     /// How many retries are due by now, counted up to a bound.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::hand::{Hand, Hold};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::handle::{Host, HostState};
 use crate::persist::Claim;
 use crate::retry::RetryPolicy;
@@ -153,6 +153,18 @@ impl Lane {
     /// The ledger holds, or may hold, due events that are not in memory.
     pub(super) fn has_backlog(&self) {
         self.state().backlog = true;
+    }
+
+    /// Whether the ledger is worth a look that nobody has announced: none is due anyway, and events may be claimed.
+    pub(super) fn is_curious(&self) -> bool {
+        let state = self.state();
+        state.may_claim() && !state.has_overflowed() && self.is_up()
+    }
+
+    /// Whether an event that is due since then is none of those that wait here in memory: these are younger.
+    pub(super) fn has_only_younger(&self, head: Timestamp) -> bool {
+        let state = self.state();
+        state.reserved == 0 && state.waiting.front().is_none_or(|first| head < first.created_at)
     }
 
     /// Stops claiming, or starts again; what waits stays where it is.

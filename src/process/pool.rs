@@ -10,10 +10,12 @@ use actix::prelude::*;
 
 use super::Pool;
 use super::processor::Processor;
+use super::sharing;
 use crate::retry::LaneDue;
 
 const LOOK: Duration = Duration::from_secs(1);
 const RECONCILE: Duration = Duration::from_secs(5);
+const TIDY_UP: Duration = Duration::from_secs(60);
 
 /// Asks whether the Processors are there; answered when they are.
 #[derive(Debug, Message)]
@@ -60,6 +62,17 @@ impl Actor for ProcessorPool {
             actix::spawn(super::recovery::reconcile(pool.pool.clone()));
         });
         actix::spawn(super::recovery::look_after_the_gone(self.pool.clone()));
+        if self.pool.persist.is_shared() {
+            ctx.run_interval(sharing::LOOK, |pool, _| {
+                actix::spawn(sharing::look_for_events(pool.pool.clone()));
+            });
+            ctx.run_interval(LOOK, |pool, _| {
+                actix::spawn(sharing::look_around(pool.pool.clone()));
+            });
+            ctx.run_interval(TIDY_UP, |pool, _| {
+                actix::spawn(sharing::tidy_up(pool.pool.clone()));
+            });
+        }
         self.look();
     }
 }

@@ -106,35 +106,6 @@ async fn put_out_of_hand(pool: &Pool, finish: Finish) -> Result<bool, persist::E
     }
 }
 
-/// Gives what waits to the handlers that this process has: bindings may have changed since it was accepted.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn rebind(pool: &Pool) -> Result<(), sea_orm::DbErr> {
-    for (from, event_type) in pool.persist.reads().waiting_types().await? {
-        let to = pool.resolve(&event_type).map(|name| name.to_string());
-        if to.as_deref() == Some(from.as_str()) {
-            continue;
-        }
-        tracing::info!(
-            event_type,
-            from,
-            to = to.as_deref().unwrap_or("-"),
-            "the binding of waiting events has changed"
-        );
-        let action = Action::Rebind { from, event_type, to };
-        while pool.operate(action.clone(), "engine", None).await.map_err(|error| custom(&error))? > 0 {}
-    }
-    for (event_type, events) in pool.persist.reads().unhandled_types().await? {
-        if let Some(handler) = pool.resolve(&event_type) {
-            // A type comes from outside, and this is pasted into a shell.
-            let redrive = format!("evenkeel dlq redrive --no-handler --type '{}'", event_type.replace('\'', "'\\''"));
-            tracing::info!(event_type, events, handler = &**handler, redrive, "events without a handler have one now");
-        }
-    }
-    Ok(())
-}
-
 /// Hands back what the ledger says this process has in hand, and nobody here holds.
 pub(super) async fn reconcile(pool: Pool) {
     // First the ledger, then memory: what is claimed in between is held before it is written.
@@ -191,7 +162,7 @@ pub(super) async fn run_suspects(pool: Pool) {
     });
 }
 
-fn custom(error: &impl ToString) -> sea_orm::DbErr {
+pub(super) fn custom(error: &impl ToString) -> sea_orm::DbErr {
     sea_orm::DbErr::Custom(error.to_string())
 }
 

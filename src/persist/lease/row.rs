@@ -6,6 +6,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::persist::nodes::Listing;
 
 /// Now, in microseconds.
 const NOW: &str = "(extract(epoch FROM now()) * 1000000)::int8";
@@ -17,8 +18,8 @@ pub struct Peer {
     pub id: Uuid,
     /// For people.
     pub name: String,
-    /// The names of its handlers.
-    pub handlers: Vec<String>,
+    /// What it says of itself.
+    pub listing: Listing,
     /// When it started.
     pub started_at: Timestamp,
     /// Until when it counts as alive without a sign.
@@ -31,7 +32,7 @@ pub struct Peer {
 #[derive(Clone, Debug)]
 pub(in crate::persist) struct Myself {
     pub name: String,
-    /// A JSON array of names.
+    /// Its [`Listing`].
     pub handlers: String,
     pub started_at: Timestamp,
 }
@@ -91,8 +92,7 @@ pub(super) async fn others(connection: &mut PgConnection, me: Uuid) -> Result<Ve
     let peer = |(id, name, handlers, started_at, lease_until, draining): PeerRow| Peer {
         id,
         name,
-        // What cannot be read is a later version's, or nobody's.
-        handlers: serde_json::from_str(&handlers).unwrap_or_default(),
+        listing: Listing::read(&handlers),
         started_at: Timestamp(started_at),
         lease_until: lease_until.map(Timestamp),
         draining,

@@ -12,7 +12,7 @@ use super::*;
 async fn beside(url: &str) -> Desk {
     let (config, clock, metrics) =
         (Config { url: url.to_owned(), ..Config::default() }, Clock::default(), Metrics::new().unwrap());
-    let ledger = open(&config, clock.new_id(), metrics.clone()).await.unwrap();
+    let ledger = open(&config, &clock, metrics.clone()).await.unwrap();
     Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: Place::new() }
 }
 
@@ -211,7 +211,7 @@ async fn of_a_finish_and_a_takeover_at_the_same_time_one_is_written() {
     assert!(one.persist.claim(claims.clone()).await.unwrap().into_iter().all(|mine| mine));
     let orphans = one.persist.own_claims().await.unwrap();
     let recovered = join_all(orphans.into_iter().map(|orphan| {
-        let (id, finish) = (orphan.record_id, orphan.recovered(true, two.clock.now()).unwrap());
+        let (id, finish) = (orphan.record_id, orphan.recovered(two.clock.now()).unwrap());
         let two = &two;
         async move { (id, two.persist.finish(finish).await.unwrap()) }
     }));
@@ -257,7 +257,7 @@ async fn an_accept_whose_answer_was_lost_does_not_start_what_another_node_has_ta
     let two = beside(&url).await;
     let writer = commit::Writer {
         db: Arc::clone(&one.persist.writer),
-        node: one.persist.node,
+        lease: one.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
     };
     let (claimed, waits) = (one.record("1", Entry::Claimed(one.clock.new_id())), one.record("2", Entry::Waiting));
@@ -267,7 +267,7 @@ async fn an_accept_whose_answer_was_lost_does_not_start_what_another_node_has_ta
     let accept = vec![command::Command::Accept { records, wanted, _room: room, reply: oneshot::channel().0 }];
     writer.write(&accept, false).await.unwrap();
     for orphan in one.persist.own_claims().await.unwrap() {
-        assert_eq!(two.persist.finish(orphan.recovered(true, two.clock.now()).unwrap()).await, Ok(true));
+        assert_eq!(two.persist.finish(orphan.recovered(two.clock.now()).unwrap()).await, Ok(true));
     }
     // Both wait now, and the other node takes them.
     assert_eq!(two.persist.claim_due(two.due(2)).await.unwrap().len(), 2);
