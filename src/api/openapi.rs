@@ -21,7 +21,7 @@ pub(super) use refusals::{
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, pages, schemas, stats, submission,
+    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, nodes, pages, schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -66,6 +66,7 @@ use super::{
         handlers::resume,
         schemas::list,
         actors::tree,
+        nodes::list,
         stats::stats,
         metrics::text,
         health::live,
