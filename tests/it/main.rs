@@ -22,6 +22,7 @@ mod isolation;
 mod lease;
 mod line;
 mod mail_server;
+mod nodes;
 mod path;
 mod place;
 mod poison;
