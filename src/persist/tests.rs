@@ -35,7 +35,7 @@ async fn desk_at(place: Arc<Place>, clock: Clock) -> Desk {
     let config = Config { url: place.url(), ..Config::default() };
     let metrics = Metrics::new().unwrap();
     let ledger = open(&config, &clock, metrics.clone()).await.unwrap();
-    ledger.persist.register("desk", &[]).await.unwrap();
+    ledger.persist.register("desk", &Listing::default()).await.unwrap();
     Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: place }
 }
 

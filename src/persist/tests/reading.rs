@@ -114,3 +114,40 @@ async fn what_waits_moves_to_another_lane_or_to_nobody(place: Place) {
     assert_eq!(counted.len(), expected.len(), "{counted:?}");
     assert!(expected.iter().all(|count| counted.contains(count)), "{counted:?}");
 }
+
+on_each_ledger!(the_head_of_each_lane_and_the_ends_of_records_are_found_together);
+async fn the_head_of_each_lane_and_the_ends_of_records_are_found_together(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let reads = desk.persist.reads();
+    let waits = reads.record(ids[0]).await.unwrap().unwrap();
+    let heads = reads.heads(&["lane", "other"]).await.unwrap();
+    assert_eq!(heads.into_iter().collect::<Vec<_>>(), [("lane".to_owned(), waits.next_attempt_at.unwrap())]);
+    assert!(reads.heads(&[]).await.unwrap().is_empty());
+    let mut ended = reads.ended(&ids).await.unwrap();
+    ended.sort_unstable();
+    assert_eq!(ended, ids[3..]);
+}
+
+on_each_ledger!(a_node_is_listed_with_its_handlers_until_it_is_long_gone);
+async fn a_node_is_listed_with_its_handlers_until_it_is_long_gone(place: Place) {
+    let (place, clock) = (Arc::new(place), Clock::default());
+    let first = desk_at(Arc::clone(&place), clock.clone()).await;
+    first.in_hand("1").await;
+    let gone = first.persist.lease().node();
+    first.persist.draining().await.unwrap();
+    first.persist.close().await.unwrap();
+    drop(first);
+    let desk = desk_at(place, clock).await;
+    let (reads, mine) = (desk.persist.reads(), desk.persist.lease().node());
+    let states = async || {
+        let nodes = reads.nodes(desk.clock.now()).await.unwrap();
+        nodes.into_iter().map(|node| (node.id, node.state, node.draining)).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, [(mine, NodeState::Live, false), (gone, NodeState::Gone, true)]);
+    assert_eq!(reads.in_hand().await.unwrap().into_iter().collect::<Vec<_>>(), [(gone, 1)]);
+    desk.persist.forget_nodes(desk.clock.now().before(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(states().await.len(), 2);
+    desk.persist.forget_nodes(desk.clock.now().after(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(states().await, [(mine, NodeState::Live, false)]);
+}
