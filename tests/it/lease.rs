@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use evenkeel::clock::Clock;
 use evenkeel::lifecycle::{AttemptStatus, Status};
-use evenkeel::persist::{self, Loss, Whole};
+use evenkeel::persist::{self, Listed, Listing, Loss, Whole};
 use evenkeel::telemetry::Metrics;
 use evenkeel::{Deliver, Engine, Event, HandlerError, NewEvent, Payload};
 use rustix::process::Signal;
@@ -72,6 +72,11 @@ async fn whole(engine: &Engine, id: Uuid) -> Whole {
     engine.reads().whole(id).await.unwrap().unwrap()
 }
 
+fn listing(handler: &str) -> Listing {
+    let handlers = vec![Listed { name: handler.to_owned(), types: vec![handler.to_owned()] }];
+    Listing { bus: "embedded".to_owned(), handlers }
+}
+
 #[actix::test]
 async fn a_network_that_fails_costs_a_node_its_lease_until_it_is_back() {
     let Some(place) = Place::on_postgres() else { return };
@@ -79,7 +84,7 @@ async fn a_network_that_fails_costs_a_node_its_lease_until_it_is_back() {
     let ledger = persist::open(&config(url).database, &Clock::default(), Metrics::new().unwrap()).await.unwrap();
     let lease = ledger.persist.lease().clone();
     assert!(!lease.holds(), "it has to be had first");
-    ledger.persist.register("test", &["a".to_owned()]).await.unwrap();
+    ledger.persist.register("test", &listing("a")).await.unwrap();
     let node = lease.node();
     for mode in [Mode::Cut, Mode::Deaf, Mode::Mute] {
         assert_eq!((lease.holds(), lease.loss()), (true, None));
@@ -92,14 +97,14 @@ async fn a_network_that_fails_costs_a_node_its_lease_until_it_is_back() {
     }
     // Who lists what is told by its row.
     let other = persist::open(&config(place.url()).database, &Clock::default(), Metrics::new().unwrap()).await.unwrap();
-    other.persist.register("other", &["b".to_owned()]).await.unwrap();
+    other.persist.register("other", &listing("b")).await.unwrap();
     let peers = eventually("they know each other", async || {
         let peers = lease.others();
         (!peers.is_empty()).then_some(peers)
     })
     .await;
     assert_eq!((peers.len(), peers[0].id, peers[0].name.as_str()), (1, other.persist.lease().node(), "other"));
-    assert_eq!(peers[0].handlers, ["b"]);
+    assert_eq!(peers[0].listing, listing("b"));
     assert!(lease.is_eldest() && !other.persist.lease().is_eldest());
     other.persist.close().await.unwrap();
     assert_eq!(live(&place).await, [node], "who stops waits for nobody");

@@ -42,6 +42,7 @@ mod scenario_d;
 mod sdk;
 mod send;
 mod server;
+mod sharing;
 mod target;
 mod tools;
 mod wire;
