@@ -53,12 +53,12 @@ impl Desk {
     async fn waiting(&self, count: usize) -> Vec<Claim> {
         let records: Vec<NewRecord> =
             (0..count).map(|_| self.record(&self.clock.new_id().to_string(), Entry::Waiting)).collect();
-        let claims = records.iter().map(|record| self.from_memory(record)).collect();
+        let claims = records.iter().map(|record| self.in_memory(record)).collect();
         self.accept(records).await.unwrap();
         claims
     }
 
-    fn from_memory(&self, record: &NewRecord) -> Claim {
+    fn in_memory(&self, record: &NewRecord) -> Claim {
         Claim {
             record_id: record.id,
             attempt_id: self.clock.new_id(),
@@ -235,7 +235,7 @@ async fn of_a_finish_and_a_takeover_at_the_same_time_one_is_written() {
 }
 
 #[actix::test]
-async fn a_claim_from_memory_leaves_what_has_begun_a_new_round_or_goes_to_another_lane_since() {
+async fn a_claim_in_memory_leaves_what_has_begun_a_new_round_or_goes_to_another_lane_since() {
     let Some(place) = Place::on_postgres() else { return };
     let (url, one) = (place.url(), desk(place).await);
     let two = beside(&one).await;
