@@ -40,6 +40,7 @@ mod scenario_d;
 mod sdk;
 mod send;
 mod server;
+mod starting_points;
 mod target;
 mod tools;
 mod wire;
