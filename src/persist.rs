@@ -110,6 +110,7 @@ pub struct Ledger {
 /// [`OpenError`], which says what to do.
 pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledger, OpenError> {
     let database::Opened { writer, readers, lock } = database::open(config).await?;
+    readers.count_with(metrics.reader_pools_replaced.clone());
     let (queued, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(writer));
     let arbiter = Arbiter::new().handle();
     let (commits, count) = (commit::Writer { db: Arc::clone(&writer), node, metrics }, Arc::clone(&queued));
@@ -125,7 +126,7 @@ pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledge
 /// [`OpenError`], which says what to do.
 pub async fn migrate(config: &Config) -> Result<(), OpenError> {
     let opened = database::open(config).await?;
-    let closed = opened.readers.close().await.and(opened.writer.close().await);
+    let closed = opened.readers.close_by_ref().await.and(opened.writer.close().await);
     closed.map_err(OpenError::Closing)
 }
 

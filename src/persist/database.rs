@@ -1,6 +1,7 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
 mod postgres;
+mod readers;
 mod socket;
 mod sqlite;
 mod transaction;
@@ -15,6 +16,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 
 use super::Config;
 use super::tx::Tx;
+pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;
 
 /// Why the ledger could not be opened.
@@ -172,7 +174,7 @@ impl fmt::Debug for Location {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub writer: Connection,
-    pub readers: DatabaseConnection,
+    pub readers: Readers,
     /// PostgreSQL's lock goes with the connection that writes.
     pub lock: Option<File>,
 }
@@ -226,7 +228,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     match Location::of(&config.url)? {
         Location::Sqlite(path) => {
             let (writer, readers, lock) = sqlite::open(path, config).await?;
-            Ok(Opened { writer: Connection::Sqlite(writer), readers, lock: Some(lock) })
+            Ok(Opened { writer: Connection::Sqlite(writer), readers: Readers::local(readers), lock: Some(lock) })
         }
         Location::Postgres(options) => {
             let (writer, readers) = postgres::open(*options, config).await?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
 use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement, Value,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
 };
 use uuid::Uuid;
 
 use super::column::{WAITING, signed, word};
+use super::database::Readers;
 use super::dialect;
 use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
@@ -52,7 +52,7 @@ pub type CountsByLane = BTreeMap<(String, Status), i64>;
 /// The reading side of the ledger; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reads {
-    pub(super) db: DatabaseConnection,
+    pub(super) db: Readers,
 }
 
 impl Reads {

@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use evenkeel_entity::{event_record, node};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -110,7 +109,7 @@ type OrphanRow = (Uuid, Uuid, Uuid, Option<String>, i32, i32, i32, i32, String, 
 
 /// Up to so many claims: those of `owner`, or of everybody else.
 pub(super) async fn claims(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     owner: Uuid,
     of_others: bool,
     limit: u64,
@@ -144,7 +143,7 @@ pub(super) async fn claims(
 }
 
 /// The nodes that nobody has taken over yet, and whether they were stopping on purpose.
-pub(super) async fn others(db: &DatabaseConnection, me: Uuid) -> Result<HashMap<Uuid, bool>, DbErr> {
+pub(super) async fn others(db: &impl ConnectionTrait, me: Uuid) -> Result<HashMap<Uuid, bool>, DbErr> {
     let rows: Vec<(Uuid, bool)> = node::Entity::find()
         .select_only()
         .columns([node::Column::Id, node::Column::Draining])

@@ -9,6 +9,7 @@ mod chemicals;
 mod command_line;
 mod contract;
 mod crash;
+mod dead_network;
 mod docs;
 mod drain;
 mod email;
