@@ -18,6 +18,7 @@ mod dialect;
 mod fault;
 mod finish;
 mod interest;
+mod late;
 mod operate;
 mod outbox;
 #[cfg(test)]
