@@ -1,5 +1,6 @@
-//! Ids are nearly in the order of acceptance, so the key bounds a span of time. What waited long in its broker keeps the
-//! id that its sender was told, which is older: such records are few, and are listed apart by when they were taken in.
+//! Periods by the key: ids are nearly in the order of acceptance, so they bound a span of time, and `created_at` then says
+//! exactly what is in it. What waited long in its broker keeps the id that its sender was told, which is older: such
+//! records are few, and are listed apart by when they were taken in.
 
 use std::time::Duration;
 

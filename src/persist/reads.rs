@@ -320,7 +320,7 @@ fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
     vec![all.filter(C::Id.gte(first)).filter(C::CreatedAt.gte(since.0)), late]
 }
 
-/// All but the beginning of a period.
+/// What a filter finds, if a period had no beginning.
 fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();

@@ -15,7 +15,7 @@ use sea_orm::{
     Statement, sqlx,
 };
 
-/// How long the connections of a pool that has been replaced may take to end.
+/// How long the connections of a pool that is not needed any more may take to end.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// The pool that reads; cheap to clone.
@@ -75,7 +75,12 @@ impl Readers {
     }
 
     pub(in crate::persist) async fn close_by_ref(&self) -> Result<(), DbErr> {
-        self.open().close().await
+        let closing = self.open().close();
+        // A stop does not wait for what hangs.
+        if self.0.watch.is_some() {
+            return tokio::time::timeout(CLOSING, closing).await.unwrap_or(Ok(()));
+        }
+        closing.await
     }
 
     fn open(&self) -> DatabaseConnection {
