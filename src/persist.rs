@@ -18,6 +18,7 @@ mod dialect;
 mod fault;
 mod finish;
 mod interest;
+mod late;
 mod lease;
 mod nodes;
 mod operate;
@@ -121,6 +122,7 @@ pub async fn open(config: &Config, clock: &Clock, metrics: Metrics) -> Result<Le
     writer.set(clock).await?;
     let node = clock.new_id();
     let lease = if lock.is_some() { Lease::endless(node) } else { Lease::to_be_had(node) };
+    readers.count_with(metrics.reader_pools_replaced.clone());
     let (queued, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(writer));
     let arbiter = Arbiter::new().handle();
     let (commits, count) = (
@@ -141,7 +143,7 @@ pub async fn open(config: &Config, clock: &Clock, metrics: Metrics) -> Result<Le
 /// [`OpenError`], which says what to do.
 pub async fn migrate(config: &Config) -> Result<(), OpenError> {
     let opened = database::open(config).await?;
-    let closed = opened.readers.close().await.and(opened.writer.close().await);
+    let closed = opened.readers.close_by_ref().await.and(opened.writer.close().await);
     closed.map_err(OpenError::Closing)
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
+use super::late;
 use super::record::{Entry, NewRecord, Taken};
 use super::rows::{
     Bulk,
@@ -73,7 +74,7 @@ pub(super) async fn accept(
     let mut answers = if careful { present(tx, records).await? } else { HashMap::new() };
     let missing: Vec<&NewRecord> = records.iter().copied().filter(|record| !answers.contains_key(&record.id)).collect();
     let holders = hold_keys(tx, &missing).await?;
-    let mut values = Vec::with_capacity(missing.len() * 27);
+    let (mut values, mut written) = (Vec::with_capacity(missing.len() * 27), Vec::with_capacity(missing.len()));
     for record in missing {
         let answer = decide(record, &holders);
         let Some(status) = status_of(&answer) else {
@@ -81,11 +82,13 @@ pub(super) async fn accept(
             continue;
         };
         push_row(&mut values, record, &answer, status, node);
+        written.push(record);
         let step = transition(Verb::Accept, None, status).map_err(|illegal| Fault::Refused(illegal.to_string()))?;
         counts.step(record.handler.as_deref().unwrap_or_default(), step);
         answers.insert(record.id, answer);
     }
     RECORDS.execute(tx, values).await?;
+    late::note(tx, &written).await?;
     Ok(records.iter().filter_map(|record| answers.remove(&record.id)).collect())
 }
 

@@ -1,6 +1,7 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
 mod postgres;
+mod readers;
 mod socket;
 mod sqlite;
 mod transaction;
@@ -17,6 +18,7 @@ use super::Config;
 use super::tx::Tx;
 use crate::clock::Clock;
 pub(super) use postgres::connect;
+pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;
 
 /// Why the ledger could not be opened.
@@ -169,7 +171,7 @@ impl fmt::Debug for Location {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub writer: Connection,
-    pub readers: DatabaseConnection,
+    pub readers: Readers,
     /// PostgreSQL has none: several nodes share it.
     pub lock: Option<File>,
 }
@@ -231,7 +233,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     match Location::of(&config.url)? {
         Location::Sqlite(path) => {
             let (writer, readers, lock) = sqlite::open(path, config).await?;
-            Ok(Opened { writer: Connection::Sqlite(writer), readers, lock: Some(lock) })
+            Ok(Opened { writer: Connection::Sqlite(writer), readers: Readers::local(readers), lock: Some(lock) })
         }
         Location::Postgres(options) => {
             let (writer, readers) = postgres::open(*options, config).await?;

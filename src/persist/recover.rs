@@ -6,7 +6,7 @@
 use evenkeel_entity::node;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter,
     QueryResult, Value,
 };
 use uuid::Uuid;
@@ -153,7 +153,7 @@ fn orphan(row: &QueryResult) -> Result<Orphan, DbErr> {
 }
 
 async fn orphans(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<Orphan>, DbErr> {
@@ -161,18 +161,18 @@ async fn orphans(
 }
 
 /// Up to so many claims of nodes that are gone.
-pub(super) async fn claims_of_the_gone(db: &DatabaseConnection, limit: usize) -> Result<Vec<Orphan>, DbErr> {
+pub(super) async fn claims_of_the_gone(db: &impl ConnectionTrait, limit: usize) -> Result<Vec<Orphan>, DbErr> {
     orphans(db, &claims_sql(OF_THE_GONE, limit), []).await
 }
 
 /// Up to so many claims of these nodes.
-pub(super) async fn claims_of(db: &DatabaseConnection, owners: &[Uuid], limit: usize) -> Result<Vec<Orphan>, DbErr> {
+pub(super) async fn claims_of(db: &impl ConnectionTrait, owners: &[Uuid], limit: usize) -> Result<Vec<Orphan>, DbErr> {
     let marks = vec!["?"; owners.len()].join(", ");
     orphans(db, &claims_sql(&format!("r.owner IN ({marks})"), limit), owners.iter().map(|owner| (*owner).into())).await
 }
 
 /// Whether a node that is gone has left anything: a claim, or its share of the counts.
-pub(super) async fn is_anything_left(db: &DatabaseConnection, me: Uuid) -> Result<bool, DbErr> {
+pub(super) async fn is_anything_left(db: &impl ConnectionTrait, me: Uuid) -> Result<bool, DbErr> {
     if !claims_of_the_gone(db, 1).await?.is_empty() {
         return Ok(true);
     }

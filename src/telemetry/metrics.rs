@@ -60,6 +60,8 @@ pub struct Instruments {
     pub http_requests: IntCounterVec,
     /// How long requests take, by route pattern.
     pub http_seconds: HistogramVec,
+    /// Pools of connections that read, replaced because none of them came back.
+    pub reader_pools_replaced: IntCounter,
     /// 1 while the ledger cannot be written.
     pub ledger_unavailable: IntGauge,
     /// 1 while this node holds its lease: handlers may start.
@@ -134,6 +136,10 @@ impl Metrics {
                 &["route", "method", "status"],
             )?,
             http_seconds: with.histograms("evenkeel_http_seconds", "How long requests take.", "route")?,
+            reader_pools_replaced: with.counter(
+                "evenkeel_reader_pools_replaced_total",
+                "Pools of connections that read, replaced because none of them came back.",
+            )?,
             ledger_unavailable: with.int_gauge("evenkeel_ledger_unavailable", "1 while nothing can be written.")?,
             lease_held: with.int_gauge("evenkeel_lease_held", "1 while handlers may start.")?,
             fenced: with.counter("evenkeel_fenced_total", "Times that this node was fenced by others.")?,
@@ -185,12 +191,12 @@ impl Register<'_> {
         Ok(())
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
     fn counter(&self, name: &str, help: &str) -> Registered<IntCounter> {
         self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntGaugeVec> {

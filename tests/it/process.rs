@@ -189,6 +189,11 @@ impl Node {
         Self::ready(Process::start(place.path(), arguments)).await
     }
 
+    /// A node that this command starts.
+    pub async fn of(command: Command) -> Self {
+        Self::ready(Process::of(command)).await
+    }
+
     async fn ready(mut process: Process) -> Self {
         let url = eventually("the engine is ready", async || {
             let ended = process.child.try_wait().unwrap();

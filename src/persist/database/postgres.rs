@@ -11,7 +11,8 @@ use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::transaction::Transaction;
+use super::readers::{Readers, Watch};
+use super::transaction::{ANSWER, Transaction};
 use super::{OpenError, migrate, socket};
 use crate::clock::Clock;
 use crate::persist::fault::sqlstate;
@@ -105,10 +106,7 @@ pub(super) fn name(options: &PgConnectOptions) -> String {
 }
 
 /// Opens the database and migrates it. It has to be there.
-pub(super) async fn open(
-    options: PgConnectOptions,
-    config: &Config,
-) -> Result<(Writer, DatabaseConnection), OpenError> {
+pub(super) async fn open(options: PgConnectOptions, config: &Config) -> Result<(Writer, Readers), OpenError> {
     let options = options.application_name("evenkeel").disable_statement_logging();
     let writing = options.clone().options(SESSION).options(BY_KEY);
     let failed = |source| refusal(&options, source);
@@ -119,7 +117,9 @@ pub(super) async fn open(
     migrate(&migrating, Some(ONE_MIGRATION)).await.map_err(failed)?;
     migrating.close().await.map_err(failed)?;
     let writer = Writer { options: Box::new(writing), slot: Arc::new(Mutex::new(Some(writer))) };
-    Ok((writer, readers(options, config)))
+    let (answer, config) = (config.acquire_timeout + ANSWER, config.clone());
+    let build = Box::new(move || readers(options.clone(), &config));
+    Ok((writer, Readers::watched(Watch { build, answer })))
 }
 
 fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {

@@ -62,6 +62,47 @@ async fn each_filter_finds_its_records_newest_first(place: Place) {
     assert_eq!(page.iter().map(|record| record.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
 }
 
+on_each_ledger!(a_period_has_what_waited_in_its_broker_for_longer_than_the_margin_of_its_id);
+async fn a_period_has_what_waited_in_its_broker_for_longer_than_the_margin_of_its_id(place: Place) {
+    let desk = desk(place).await;
+    let (day, now) = (Duration::from_secs(86_400), desk.clock.now());
+    let days = |n: u32| Clock::manual(now.before(day * n)).new_id();
+    // Accepted now, but for the last one; their ids are from so many days ago.
+    let mut records: Vec<NewRecord> = (0..5).map(|n| desk.record(&format!("e-{n}"), Entry::Waiting)).collect();
+    for (record, n) in records.iter_mut().zip([3, 2, 1]) {
+        record.id = days(n);
+    }
+    records[4].id = days(2);
+    records[4].created_at = now.before(day * 2);
+    records[1].event = Arc::new(Event { event_type: "b".to_owned(), ..Event::clone(&records[1].event) });
+    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    desk.accept(records).await.unwrap();
+    let (reads, minute) = (desk.persist.reads(), Duration::from_secs(60));
+    let today = Filter { since: Some(now.before(minute)), until: Some(now.after(minute)), ..Filter::default() };
+    for (filter, found) in [
+        (today.clone(), &[3, 2, 1, 0][..]),
+        (Filter { event_type: Some("a".into()), ..today.clone() }, &[3, 2, 0]),
+        (Filter { until: None, ..today.clone() }, &[3, 2, 1, 0]),
+        (Filter { since: Some(now.after(minute)), until: None, ..today.clone() }, &[]),
+        (Filter { since: Some(now.before(day * 3)), until: Some(now.before(day)), ..today.clone() }, &[4]),
+    ] {
+        let expected: Vec<Uuid> = found.iter().map(|n| ids[*n]).collect();
+        let (mut page_by_page, mut before) = (Vec::new(), None);
+        while let Some(record) = reads.list(&filter, before, 1).await.unwrap().first() {
+            page_by_page.push(record.id);
+            before = Some(record.id);
+        }
+        assert_eq!(page_by_page, expected, "{filter:?}");
+        let listed = reads.list(&filter, None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        let rising: Vec<Uuid> = expected.iter().rev().copied().collect();
+        let listed = reads.oldest_first(&filter, None, Uuid::max(), 10).await.unwrap();
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), rising, "{filter:?}");
+        let listed = reads.ids(&filter, 10).await.unwrap();
+        assert_eq!(listed.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), rising, "{filter:?}");
+    }
+}
+
 on_each_ledger!(what_waits_what_is_due_and_what_nobody_handles_can_be_asked);
 async fn what_waits_what_is_due_and_what_nobody_handles_can_be_asked(place: Place) {
     let desk = desk(place).await;
