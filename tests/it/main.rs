@@ -19,6 +19,8 @@ mod examples;
 mod fresh_project;
 mod harness;
 mod isolation;
+mod kafka;
+mod kafka_broker;
 mod lease;
 mod line;
 mod mail_server;

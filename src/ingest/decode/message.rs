@@ -9,8 +9,9 @@ use super::{decode_binary, decode_object, decode_structured, essence};
 use crate::bus::Delivery;
 use crate::event::{NewEvent, TraceContext};
 
-/// What the header of an attribute starts with: as it is sent here, and as the binding for AMQP 1.0 says.
-const PREFIXES: [&str; 2] = ["cloudEvents_", "cloudEvents:"];
+/// What the header of an attribute starts with: over Kafka, as it is sent over RabbitMQ here, and as the binding for AMQP
+/// 1.0 says.
+const PREFIXES: [&str; 3] = ["ce_", "cloudEvents_", "cloudEvents:"];
 
 /// Decodes a message. Told apart in this order: a content type of structured CloudEvents; the header of
 /// `specversion`, which makes it binary mode, whatever the body is; and `application/json`, or no content type.
@@ -68,7 +69,7 @@ fn attribute(header: &str) -> Option<&str> {
 fn unsupported(content_type: &str) -> DecodeError {
     let detail = format!(
         "the content type `{content_type}` is none that is read here; send `application/json`, \
-         `application/cloudevents+json`, or a `cloudEvents_specversion` header and the data as it is"
+         `application/cloudevents+json`, or a header `ce_specversion` (RabbitMQ: `cloudEvents_specversion`) and the data as it is"
     );
     DecodeError::new("unsupported_content_type", detail)
 }
