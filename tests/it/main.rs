@@ -21,6 +21,7 @@ mod harness;
 mod isolation;
 mod kafka;
 mod kafka_broker;
+mod kafka_failures;
 mod lease;
 mod line;
 mod mail_server;
