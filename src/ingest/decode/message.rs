@@ -48,12 +48,17 @@ fn decode(delivery: &Delivery) -> Result<NewEvent, DecodeError> {
         other if other.starts_with("application/cloudevents") => return Err(unsupported(other)),
         _ => {}
     }
-    let attributes: Vec<(Cow<'_, str>, Value)> = delivery
+    let mut attributes: Vec<(Cow<'_, str>, Value)> = delivery
         .headers
         .iter()
         .filter_map(|(name, value)| Some((Cow::Borrowed(attribute(name)?), value.clone())))
         .collect();
     if attributes.iter().any(|(name, _)| name == "specversion") {
+        // Some clients say the content type as an attribute too, in a header of which the binding knows nothing.
+        let repeated = |(name, value): &(Cow<'_, str>, Value)| {
+            name == "datacontenttype" && content_type.is_some() && value.as_str() == content_type
+        };
+        attributes.retain(|attribute| !repeated(attribute));
         return decode_binary(attributes, content_type, (!body.is_empty()).then_some(body));
     }
     match content_type.map(essence).as_deref() {
@@ -107,6 +112,18 @@ mod tests {
             let payload = Payload { content_type: Some("text/plain".into()), bytes: Some("a".into()) };
             assert_eq!(event, NewEvent::raw("t", payload).id("1").source("/s"));
             assert_eq!(decode_message(&delivery(None, &headers, "")).unwrap().payload.bytes, None);
+        }
+    }
+
+    #[test]
+    fn a_content_type_may_be_repeated_as_an_attribute_and_not_be_another_there() {
+        let mut headers = binary("ce_");
+        headers.push(("ce_datacontenttype".to_owned(), "text/plain".into()));
+        let headers: Vec<(&str, Value)> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let event = decode_message(&delivery(Some("text/plain"), &headers, "a")).unwrap();
+        assert_eq!(event.payload.content_type.as_deref(), Some("text/plain"));
+        for other in [None, Some("image/png")] {
+            assert_eq!(decode_message(&delivery(other, &headers, "a")).unwrap_err().code, "malformed_header");
         }
     }
 
