@@ -5,6 +5,7 @@
 
 mod config;
 mod embedded;
+mod kafka;
 mod message;
 mod rabbitmq;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 pub use config::{Config, Kind};
+pub use kafka::Config as KafkaConfig;
 pub(crate) use message::RECORD_ID;
 pub use message::{Delivery, Destination, Message};
 pub use rabbitmq::{Config as RabbitConfig, QueueType};
@@ -81,6 +83,19 @@ pub enum PublishError {
     Unknown(String),
 }
 
+/// What became of several messages: nothing was published only if that holds for each of them.
+fn sum_up(results: Vec<Result<(), PublishError>>) -> Result<(), PublishError> {
+    let total = results.len();
+    let mut errors: Vec<PublishError> = results.into_iter().filter_map(Result::err).collect();
+    let unknown = errors.iter().position(|error| matches!(error, PublishError::Unknown(_)));
+    match (unknown, errors.len()) {
+        (_, 0) => Ok(()),
+        (Some(first), _) => Err(errors.swap_remove(first)),
+        (None, failed) if failed == total => Err(errors.swap_remove(0)),
+        (None, failed) => Err(PublishError::Unknown(format!("{failed} of {total} failed: {}", errors[0]))),
+    }
+}
+
 /// Why the bus did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -100,6 +115,7 @@ impl Kind {
     pub const fn capabilities(self) -> Capabilities {
         match self {
             Self::Embedded => embedded::CAPABILITIES,
+            Self::Kafka => kafka::CAPABILITIES,
             Self::Rabbitmq => rabbitmq::CAPABILITIES,
         }
     }
@@ -117,22 +133,33 @@ pub(crate) struct Broker {
     pub listen: Arc<dyn Fn(Link) -> Box<dyn Listen> + Send + Sync>,
 }
 
+/// Which broker it is, and what is to be known of each.
+pub(crate) struct Choice<'a> {
+    pub kind: Kind,
+    pub kafka: &'a KafkaConfig,
+    pub rabbitmq: &'a RabbitConfig,
+    /// How many listeners there will be.
+    pub listeners: usize,
+}
+
 /// Sees to it that what a bus needs is there. A broker that is away is no error: it is waited for.
 ///
 /// # Errors
 /// [`Error`], if the broker is there and cannot be used.
-pub(crate) async fn prepare(kind: Kind, rabbitmq: &RabbitConfig) -> Result<(), Error> {
-    match kind {
+pub(crate) async fn prepare(choice: &Choice<'_>) -> Result<(), Error> {
+    match choice.kind {
         Kind::Embedded => Ok(()),
-        Kind::Rabbitmq => rabbitmq::prepare(rabbitmq).await,
+        Kind::Kafka => kafka::prepare(choice.kafka, choice.listeners).await,
+        Kind::Rabbitmq => rabbitmq::prepare(choice.rabbitmq).await,
     }
 }
 
-/// Makes the ways to the broker, if this bus has one. They live on this thread.
-pub(crate) fn open(kind: Kind, rabbitmq: &RabbitConfig, thread: &actix::ArbiterHandle) -> Option<Broker> {
-    match kind {
+/// Makes the ways to the broker, if this bus has one. What of them needs a thread with a runtime lives on this one.
+pub(crate) fn open(choice: &Choice<'_>, thread: &actix::ArbiterHandle) -> Option<Broker> {
+    match choice.kind {
         Kind::Embedded => None,
-        Kind::Rabbitmq => Some(rabbitmq::open(rabbitmq, thread)),
+        Kind::Kafka => Some(kafka::open(choice.kafka)),
+        Kind::Rabbitmq => Some(rabbitmq::open(choice.rabbitmq, thread)),
     }
 }
 
@@ -165,5 +192,24 @@ impl Link {
         if why.is_some() {
             state.last_error = why;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Result<(), PublishError> {
+        Err(PublishError::Refused("full".to_owned()))
+    }
+
+    #[test]
+    fn nothing_was_published_only_if_that_holds_for_each_message() {
+        assert_eq!(sum_up(vec![]), Ok(()));
+        assert_eq!(sum_up(vec![Ok(()), Ok(())]), Ok(()));
+        assert_eq!(sum_up(vec![refused(), refused()]), refused());
+        assert!(matches!(sum_up(vec![Ok(()), refused()]), Err(PublishError::Unknown(_))));
+        let unknown = Err(PublishError::Unknown("no answer".to_owned()));
+        assert_eq!(sum_up(vec![refused(), unknown.clone()]), unknown);
     }
 }

@@ -39,6 +39,8 @@ pub struct Config {
     pub database: persist::Config,
     /// What carries the events to the listeners.
     pub bus: bus::Config,
+    /// Kafka, where it is the bus.
+    pub kafka: bus::KafkaConfig,
     /// RabbitMQ, where it is the bus.
     pub rabbitmq: bus::RabbitConfig,
     /// Taking events in. Listeners belong to brokers: on the embedded bus these keys have no effect.

@@ -166,7 +166,7 @@ impl Builder {
         let configured = Configured::all(&self.loaded)?;
         let schemas = Schemas::load(&self.loaded.config.schema, &self.loaded.base_dir)?;
         let config = self.loaded.config;
-        bus::prepare(config.bus.kind, &config.rabbitmq).await?;
+        bus::prepare(&choice(&config)).await?;
         let metrics = Metrics::new()?;
         let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, self.emitter);
@@ -187,7 +187,7 @@ impl Builder {
             return Err(error);
         }
         let path = Arbiter::new().handle();
-        let broker = bus::open(config.bus.kind, &config.rabbitmq, &path).map(Arc::new);
+        let broker = bus::open(&choice(&config), &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
         // Last: from here on events come in.
         let listeners = broker.map(|broker| {
@@ -213,6 +213,15 @@ impl Builder {
 
 /// How long the listeners may take to settle what is being accepted.
 const LAST_ACCEPT: Duration = Duration::from_secs(5);
+
+fn choice(config: &Config) -> bus::Choice<'_> {
+    bus::Choice {
+        kind: config.bus.kind,
+        kafka: &config.kafka,
+        rabbitmq: &config.rabbitmq,
+        listeners: config.listener.concurrency,
+    }
+}
 
 /// What has to be done before anything is claimed.
 async fn prepare(pool: &Pool, bus: bus::Kind) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Evenkeel: an actor-based event processing engine.
 //!
-//! It takes events over HTTP, from RabbitMQ or from your own code, runs each through a handler actor with a timeout,
+//! It takes events over HTTP, from Kafka, RabbitMQ or your own code, runs each through a handler actor with a timeout,
 //! retries with exponential backoff, parks what cannot be handled as a dead letter, and records every event and every
 //! attempt in a database.
 //!

@@ -36,6 +36,10 @@ struct Checks {
     intake: Check,
     /// Whether any of them lives.
     processors: Check,
+    /// Whether Kafka takes events, if it is the bus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kafka: Option<Check>,
     /// Whether RabbitMQ takes events, if it is the bus.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -114,21 +118,23 @@ pub(super) async fn live() -> HttpResponse {
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     let pool = &state.pool;
     let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
+    let broker = broker(&state).await;
+    let of_broker = |name| broker.filter(|(broker, _)| *broker == name).map(|(_, check)| check);
     let checks = Checks {
         ledger: ledger(&state).await,
         lease: lease(&state),
         persistence: word(pool.persist.is_alive()),
         intake: word(state.intake.is_alive()),
         processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
-        rabbitmq: broker(&state).await,
+        kafka: of_broker("kafka"),
+        rabbitmq: of_broker("rabbitmq"),
         draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
     };
     let parts = [checks.persistence, checks.intake, checks.processors];
-    let broker = checks.rabbitmq.unwrap_or(Check::Ok);
     if checks.ledger == LedgerCheck::Ok
         && checks.lease == LeaseCheck::Ok
         && parts == [Check::Ok; 3]
-        && broker == Check::Ok
+        && broker.is_none_or(|(_, check)| check == Check::Ok)
         && checks.draining == Draining::No
     {
         HttpResponse::Ok().json(Readiness { status: ReadyOrNot::Ready, checks })
@@ -137,12 +143,14 @@ pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     }
 }
 
-async fn broker(state: &State) -> Option<Check> {
+/// Which broker it is, if it is one, and whether it answers.
+async fn broker(state: &State) -> Option<(&'static str, Check)> {
     let broker = state.intake.broker()?;
-    match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
-        Ok(Ok(())) => Some(Check::Ok),
-        Ok(Err(_)) | Err(_) => Some(Check::Down),
-    }
+    let check = match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
+        Ok(Ok(())) => Check::Ok,
+        Ok(Err(_)) | Err(_) => Check::Down,
+    };
+    Some((broker.name, check))
 }
 
 fn lease(state: &State) -> LeaseCheck {

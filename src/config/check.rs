@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::key_path::KeyPath;
 use super::schema::closest;
 use super::{Config, Error, Problem, Problems};
-use crate::bus::RabbitConfig;
+use crate::bus::{KafkaConfig, RabbitConfig};
 use crate::retry::RetryPolicy;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -28,6 +28,7 @@ impl Config {
         check_retry(&KeyPath::new(&["retry"]), &self.retry, &mut found);
         check_bind(&self.server.bind, &mut found);
         check_database(&self.database.url, &mut found);
+        check_kafka(&self.kafka, &mut found);
         check_lease(self.database.lease, &mut found);
         check_rabbitmq(&self.rabbitmq, &mut found);
         check_log_level(&self.telemetry.log_level, &mut found);
@@ -133,6 +134,12 @@ fn check_database(url: &str, found: &mut Vec<Problem>) {
         _ => "must start with sqlite:// or postgres://, such as sqlite://evenkeel-data/evenkeel.db",
     };
     found.push(Problem::new(KeyPath::new(&["database", "url"]), what));
+}
+
+fn check_kafka(config: &KafkaConfig, found: &mut Vec<Problem>) {
+    let kafka = KeyPath::new(&["kafka"]);
+    let at = |keys: &[&str]| keys.iter().fold(kafka.clone(), |path, key| path.key(key));
+    found.extend(config.faults().into_iter().map(|(keys, what)| Problem::new(at(&keys), what)));
 }
 
 /// The longest name of a queue, in bytes.
@@ -254,6 +261,15 @@ mod tests {
             .config
             .check(&[])
             .unwrap();
+    }
+
+    #[test]
+    fn properties_of_kafka_are_named_and_passwords_are_not_shown() {
+        let refused = problems("[kafka.properties]\n'group.instance.id' = 'a'");
+        assert!(refused.starts_with("kafka.properties.\"group.instance.id\": would keep the partitions"), "{refused}");
+        let unknown = problems("[kafka.properties]\nsasl.pasword = 'hidden'");
+        assert_eq!(unknown, "kafka.properties.\"sasl.pasword\": librdkafka has no such property");
+        assert!(problems("[kafka]\ntopic = 'a'\ndlq_topic = 'a'").starts_with("kafka.dlq_topic: is the topic of"));
     }
 
     #[test]

@@ -218,6 +218,15 @@ secret = 'whsec_hidden'
         [bus]
         kind = "embedded"  # default
 
+        [kafka]
+        brokers = "127.0.0.1:9092"  # default
+        topic = "event-topic"       # default
+        dlq_topic = "event-dlq"     # default
+        group = "evenkeel"          # default
+        partitions = 10             # default
+
+        [kafka.properties]
+
         [rabbitmq]
         url = "amqp://guest:guest@127.0.0.1:5672/%2f"  # default
         queue = "eventQueue"                           # default
@@ -275,7 +284,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 11);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 12);
     }
 
     #[test]

@@ -61,6 +61,10 @@ fn resolve(name: &str, schema: &Schema, handlers: &[String]) -> Result<KeyPath, 
             let start = KeyPath::new(&["handler"]).index(index);
             Ok(keys.iter().fold(start, |path, key| path.key(key)))
         }
+        // The names of librdkafka's properties have dots where a variable can only have underscores.
+        ["kafka", "properties", property] if !property.is_empty() => {
+            Ok(KeyPath::new(&["kafka", "properties", &property.replace('_', ".")]))
+        }
         [section, key] if !["handler", "schema"].contains(section) => {
             if schema.keys(section).next().is_none() {
                 return Err(unknown("section", closest(section, schema.sections()), &[key]));

@@ -230,7 +230,7 @@ mod tests {
         let wrong = [
             ("EVENKEEL__HANDLER__BILING__URL", "x"),
             ("EVENKEEL__HANDLER__BILLING", "x"),
-            ("EVENKEEL__KAFKA__BROKERS", "x"),
+            ("EVENKEEL__KINESIS__BROKERS", "x"),
             ("EVENKEEL__POOL__PROCESSORS", "many"),
             ("EVENKEEL__SCHEMA__TYPE", "x"),
             ("EVENKEEL__SERVER__BND", "x"),
@@ -242,7 +242,7 @@ mod tests {
         9 problems in the configuration:
           environment variable EVENKEEL__HANDLER__BILING__URL: handler.biling.url: unknown handler; did you mean `EVENKEEL__HANDLER__BILLING__URL`?
           environment variable EVENKEEL__HANDLER__BILLING: a handler's key is set with EVENKEEL__HANDLER__<name>__<key>
-          environment variable EVENKEEL__KAFKA__BROKERS: kafka.brokers: unknown section
+          environment variable EVENKEEL__KINESIS__BROKERS: kinesis.brokers: unknown section
           environment variable EVENKEEL__POOL__PROCESSORS: pool.processors: invalid type: string "many", expected a whole number that is not negative
           environment variable EVENKEEL__SCHEMA__TYPE: schemas are named in the file alone; a variable cannot tell which of them it is about
           environment variable EVENKEEL__SERVER: a key is set with EVENKEEL__<section>__<key>

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_section_and_key_is_known() {
         let schema = Schema::new();
-        assert_eq!(schema.sections().count(), 11);
+        assert_eq!(schema.sections().count(), 12);
         assert!(schema.keys("retry").eq(["initial_delay", "jitter", "max_delay", "max_retries", "multiplier"]));
     }
 
@@ -123,6 +123,6 @@ mod tests {
         assert_eq!(suggest(&["servers"]).as_deref(), Some("server"));
         assert_eq!(suggest(&["server", "queue_capacity"]).as_deref(), Some("pool.queue_capacity"));
         assert_eq!(suggest(&["bind"]).as_deref(), Some("server.bind"));
-        assert_eq!(suggest(&["kafka"]), None);
+        assert_eq!(suggest(&["zookeeper"]), None);
     }
 }

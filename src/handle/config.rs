@@ -59,7 +59,10 @@ impl Config {
     pub fn is_secret(key: &str) -> bool {
         const WORDS: [&str; 6] = ["secret", "password", "passphrase", "token", "authorization", "credential"];
         let key = key.to_ascii_lowercase().replace('-', "_");
-        WORDS.iter().any(|word| key.contains(word)) || key.ends_with("api_key") || key.ends_with("private_key")
+        WORDS.iter().any(|word| key.contains(word))
+            || key.ends_with("api_key")
+            || key.ends_with("private_key")
+            || key.ends_with("key.pem")
     }
 
     /// A URL such as `smtp://user:password@host?token=1` without the secrets that it carries inside; other text as it

@@ -1,15 +1,20 @@
 //! Accepting: keys first, then the records that the keys decide about.
 
+mod again;
+
 use std::collections::HashMap;
 
-use sea_orm::Value;
+use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
+
+#[cfg(test)]
+pub(super) use again::KEYLESS;
 
 use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
 use super::late;
-use super::record::{Entry, NewRecord, Taken};
+use super::record::{Entry, NewRecord, Origin, Taken};
 use super::rows::{
     Bulk,
     Type::{Bytes, Id, Int, Long, Text},
@@ -26,7 +31,7 @@ const KEYS: Bulk = Bulk {
 };
 
 pub(super) const HOLDERS: Bulk = Bulk {
-    head: "SELECT k.event_id, k.source, k.record_id, k.checksum, r.status FROM (",
+    head: "SELECT k.event_id, k.source, k.record_id, k.checksum, r.status, r.bus, r.topic, r.partition, r.position FROM (",
     types: &[Text, Text],
     row: "(?, ?)",
     tail: ") AS v JOIN idempotency_key k ON k.event_id = v.column1 AND k.source = v.column2 \
@@ -58,6 +63,7 @@ struct Holder {
     record_id: Uuid,
     checksum: Vec<u8>,
     status: Status,
+    origin: Option<Origin>,
 }
 
 type Key<'a> = (&'a str, &'a str);
@@ -74,9 +80,11 @@ pub(super) async fn accept(
     let mut answers = if careful { present(tx, records).await? } else { HashMap::new() };
     let missing: Vec<&NewRecord> = records.iter().copied().filter(|record| !answers.contains_key(&record.id)).collect();
     let holders = hold_keys(tx, &missing).await?;
-    let (mut values, mut written) = (Vec::with_capacity(missing.len() * 27), Vec::with_capacity(missing.len()));
-    for record in missing {
-        let answer = decide(record, &holders);
+    let decided: Vec<(&NewRecord, Taken)> =
+        missing.into_iter().map(|record| (record, decide(record, &holders))).collect();
+    let decided = again::without_redelivered(tx, decided).await?;
+    let (mut values, mut written) = (Vec::with_capacity(decided.len() * 27), Vec::with_capacity(decided.len()));
+    for (record, answer) in decided {
         let Some(status) = status_of(&answer) else {
             answers.insert(record.id, answer);
             continue;
@@ -149,17 +157,29 @@ async fn hold_keys(tx: &Tx, records: &[&NewRecord]) -> Result<Holders, Fault> {
     let mut holders = Holders::new();
     for row in HOLDERS.query(tx, keys.collect()).await? {
         let key: (String, String) = (row.try_get("", "event_id")?, row.try_get("", "source")?);
-        let status = match row.try_get::<Option<String>>("", "status")? {
-            Some(status) => word(&status)?,
+        let (status, origin) = match row.try_get::<Option<String>>("", "status")? {
+            Some(status) => (word(&status)?, Some(origin(&row)?)),
             // The holder is one of this batch and has no row yet.
-            None => first.get(&(key.0.as_str(), key.1.as_str())).map_or(Status::Pending, |first| first.entry.status()),
+            None => match first.get(&(key.0.as_str(), key.1.as_str())) {
+                Some(first) => (first.entry.status(), Some(first.origin.clone())),
+                None => (Status::Pending, None),
+            },
         };
-        let holder =
-            Holder { record_id: row.try_get("", "record_id")?, checksum: row.try_get("", "checksum")?, status };
+        let (record_id, checksum) = (row.try_get("", "record_id")?, row.try_get("", "checksum")?);
+        let holder = Holder { record_id, checksum, status, origin };
         holders.insert(key, holder);
     }
     // Whoever held one of the keys has let it go since.
     if holders.len() == sorted.len() { Ok(holders) } else { Err(Fault::Moved) }
+}
+
+fn origin(row: &QueryResult) -> Result<Origin, DbErr> {
+    Ok(Origin {
+        bus: row.try_get("", "bus")?,
+        topic: row.try_get("", "topic")?,
+        partition: row.try_get("", "partition")?,
+        offset: row.try_get("", "position")?,
+    })
 }
 
 fn key(record: &NewRecord) -> Key<'_> {
@@ -172,13 +192,21 @@ fn decide(record: &NewRecord, holders: &Holders) -> Taken {
     }
     match holders.get(&(record.event.id.clone(), record.event.source.clone())) {
         Some(holder) if holder.record_id != record.id && holder.checksum == record.checksum => {
-            if record.redelivered {
+            if is_same_message(record, holder) {
                 return Taken::Redelivered;
             }
             Taken::Duplicate { of: holder.record_id, status: holder.status }
         }
         Some(holder) if holder.record_id != record.id => Taken::Conflict { of: holder.record_id },
         _ => Taken::New(record.entry.status()),
+    }
+}
+
+/// Whether a record with the same content is that of the same message: a position tells it, else the broker does.
+fn is_same_message(record: &NewRecord, holder: &Holder) -> bool {
+    match record.origin.position() {
+        Some(_) => holder.origin.as_ref() == Some(&record.origin),
+        None => record.redelivered,
     }
 }
 

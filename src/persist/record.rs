@@ -31,6 +31,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Topic, partition and offset, if it has a position: then it is the same message wherever they are the same.
+    pub(super) fn position(&self) -> Option<(&str, i32, i64)> {
+        Some((self.topic.as_deref()?, self.partition?, self.offset?))
+    }
+
     /// From REST or the library, without a broker between.
     #[must_use]
     pub fn embedded() -> Self {
@@ -52,7 +57,7 @@ pub struct NewRecord {
     /// The handler that its type resolves to.
     pub handler: Option<Arc<str>>,
     /// Whether a broker says that it has delivered it before. If its key is held with the same content, it is the same
-    /// message and gets no row.
+    /// message and gets no row. One with a position is known again by that alone, and this says nothing.
     pub redelivered: bool,
     /// When it was taken in.
     pub created_at: Timestamp,

@@ -1,5 +1,6 @@
 //! The ledger by itself: its plans, its fences, and a batch with one bad command.
 
+mod again;
 mod gone;
 mod plans;
 mod reading;

@@ -17,7 +17,7 @@ use crate::harness::{Place, eventually, settled, stop};
 use crate::rabbit::Rabbit;
 
 /// The real events, as they would be submitted.
-fn real_events() -> Vec<NewEvent> {
+pub fn real_events() -> Vec<NewEvent> {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
     let files = ["chemical-status.ndjson.gz", "github-webhooks.ndjson.gz"];
     let lines = files.into_iter().flat_map(|file| {
@@ -27,10 +27,10 @@ fn real_events() -> Vec<NewEvent> {
     lines.map(|line| decode_object(Bytes::from(line)).unwrap()).collect()
 }
 
-type Seen = Arc<Mutex<Vec<Event<Payload>>>>;
+pub type Seen = Arc<Mutex<Vec<Event<Payload>>>>;
 
 /// A handler that notes what it is given.
-fn noting(seen: &Seen) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
+pub fn noting(seen: &Seen) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
     let seen = Arc::clone(seen);
     move |event| {
         seen.lock().unwrap().push(event);
@@ -49,13 +49,13 @@ async fn count(engine: &Engine, status: Status) -> i64 {
     engine.reads().counts().await.unwrap().iter().filter(|((_, of), _)| *of == status).map(|(_, n)| n).sum()
 }
 
-async fn until_count(engine: &Engine, status: Status, expected: i64) {
+pub async fn until_count(engine: &Engine, status: Status, expected: i64) {
     let what = format!("{expected} records are {status}");
     eventually(&what, async || (count(engine, status).await == expected).then_some(())).await;
 }
 
 /// How many messages were settled as this.
-fn deliveries(engine: &Engine, outcome: &str) -> u64 {
+pub fn deliveries(engine: &Engine, outcome: &str) -> u64 {
     engine.metrics().deliveries.with_label_values(&[outcome]).get()
 }
 

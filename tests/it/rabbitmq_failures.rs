@@ -18,7 +18,7 @@ use crate::line::{Line, Mode};
 use crate::process::{Node, configure};
 use crate::rabbit::{Rabbit, Server};
 
-fn counting(calls: &Calls) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
+pub fn counting(calls: &Calls) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
     let calls = calls.clone();
     move |_| {
         calls.next();
@@ -42,7 +42,7 @@ async fn over_a_line(rabbit: &Rabbit) -> (Line, Rabbit) {
     (line, Rabbit { url, queue: rabbit.queue.clone(), dlq: rabbit.dlq.clone() })
 }
 
-fn numbered(number: usize) -> NewEvent {
+pub fn numbered(number: usize) -> NewEvent {
     NewEvent::raw("t", Payload::json(number.to_string())).id(number.to_string()).source("/s")
 }
 
@@ -54,11 +54,11 @@ async fn publish(rabbit: &Rabbit, count: usize) {
     }
 }
 
-async fn records(engine: &Engine) -> i64 {
+pub async fn records(engine: &Engine) -> i64 {
     engine.reads().counts().await.unwrap().values().sum()
 }
 
-async fn until_success(engine: &Engine, expected: usize) {
+pub async fn until_success(engine: &Engine, expected: usize) {
     let expected = i64::try_from(expected).unwrap();
     eventually("all of it succeeds", async || {
         let counts = engine.reads().counts().await.unwrap();

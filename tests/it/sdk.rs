@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::Place;
+use crate::harness::{Place, eventually};
+use crate::kafka_broker::Kafka;
 use crate::process::{Node, configure};
 use crate::tools;
 
@@ -83,6 +84,55 @@ async fn through(script: impl Fn(&[&str]) -> Command) -> Vec<Request> {
     assert_eq!(read.as_array().unwrap().len(), sent.len());
     assert!(node.terminate().await.success());
     received
+}
+
+/// Publishes to Kafka what a script makes, and compares what the webhook's receiver gets.
+async fn through_kafka(kafka: Kafka, script: Command) -> usize {
+    let receiver = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&receiver).await;
+    let place = Place::new();
+    let hook = "[[handler]]\nname = \"hook\"\nkind = \"webhook\"\ntypes = [\"sdk.*\"]\nallow_private = true";
+    configure(&place, &format!("{}{hook}\nurl = \"{}\"\n", kafka.toml(), receiver.uri()));
+    let mut node = Node::serve(&place).await;
+    let messages = run(script, String::new()).await;
+    let (messages, client) = (messages.as_array().unwrap(), kafka.client());
+    for message in messages {
+        let headers = message["headers"].as_object().unwrap().iter();
+        let headers: Vec<(&str, &str)> =
+            headers.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+        let value = message["value"].as_str().map(|value| STANDARD.decode(value).unwrap());
+        client.publish(&kafka.topic, &headers, value.as_deref()).await;
+    }
+    eventually("all is handled", async || {
+        let stats = node.get("/api/v1/stats").await;
+        assert_eq!(stats["by_status"]["INVALID"], 0, "{}", node.get("/api/v1/events?status=INVALID").await);
+        (stats["by_status"]["SUCCESS"] == messages.len()).then_some(())
+    })
+    .await;
+    let requests = receiver.received_requests().await.unwrap();
+    let received: Vec<Value> = requests.iter().map(canonical).collect();
+    for message in messages {
+        assert!(received.contains(&message["event"]), "{}: {received:?}", message["case"]);
+    }
+    assert!(node.terminate().await.success());
+    kafka.end().await;
+    messages.len()
+}
+
+#[actix::test]
+async fn messages_of_the_python_sdk_are_understood_over_kafka() {
+    let (Some(kafka), Some(python)) = (Kafka::start(), tools::python()) else { return };
+    let mut script = Command::new(&python);
+    script.arg(Path::new(TOOLS).join("sdk.py")).arg("kafka");
+    assert_eq!(through_kafka(kafka, script).await, 16);
+}
+
+#[actix::test]
+async fn messages_of_the_javascript_sdk_are_understood_over_kafka() {
+    let (Some(kafka), Some(folder)) = (Kafka::start(), tools::javascript()) else { return };
+    let mut script = Command::new("node");
+    script.current_dir(&folder).arg(Path::new(TOOLS).join("sdk.mjs")).arg("kafka");
+    assert_eq!(through_kafka(kafka, script).await, 14);
 }
 
 #[actix::test]

@@ -33,9 +33,18 @@ pub fn javascript() -> Option<PathBuf> {
 
 /// The `curl` of this machine.
 pub fn curl() -> Option<PathBuf> {
+    on_the_path("curl")
+}
+
+/// The `kcat` of this machine.
+pub fn kcat() -> Option<PathBuf> {
+    on_the_path("kcat")
+}
+
+fn on_the_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("curl")).find(|file| file.exists());
-    found.or_else(|| left_out("curl"))
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists());
+    found.or_else(|| left_out(name))
 }
 
 /// Half an installation would be found out by some other test, which would not say so.

@@ -1,6 +1,8 @@
 // Events made and read by the CloudEvents SDK for JavaScript, which is looked for in the folder that this runs in.
 //
 // `sdk.mjs send URL` posts each event in each mode, and prints a list of {"case", "record", "event"}.
+// `sdk.mjs kafka` prints the messages of Kafka that each event is in each mode, as {"case", "key", "headers", "value",
+// "event"}, where the value is in base64.
 // `sdk.mjs read` reads a list of {"content_type", "body"} from stdin, and prints a list of events.
 //
 // An event is printed as {"attributes", "json" or "bytes"}: attributes are texts, times are in UTC.
@@ -8,7 +10,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-const { CloudEvent, HTTP } = createRequire(`${process.cwd()}/`)("cloudevents");
+const { CloudEvent, HTTP, Kafka } = createRequire(`${process.cwd()}/`)("cloudevents");
 
 const source = "https://example.com/javascript";
 const time = "2026-01-05T12:00:00.250+05:30";
@@ -76,9 +78,22 @@ const send = async (url) => {
   return sent;
 };
 
+// As a client of Kafka takes them: headers are texts, values are bytes, and what is undefined is not there.
+const messages = () =>
+  ["binary", "structured"].flatMap((mode) =>
+    events(mode).map((event) => {
+      const { key, headers, value } = Kafka[mode](event);
+      const bytes = value === undefined || typeof value === "string" || ArrayBuffer.isView(value) ? value : JSON.stringify(value);
+      const base64 = bytes === undefined ? null : Buffer.from(bytes).toString("base64");
+      const texts = Object.entries(headers).filter(([, text]) => text !== undefined).map(([name, text]) => [name, String(text)]);
+      return { case: event.id, key: key ?? null, headers: Object.fromEntries(texts), value: base64, event: canonical(event) };
+    }),
+  );
+
 const read = (deliveries) =>
   deliveries.map(({ content_type, body }) => canonical(HTTP.toEvent({ headers: { "content-type": content_type }, body })));
 
 const [verb, url] = process.argv.slice(2);
-const done = verb === "send" ? await send(url) : read(JSON.parse(readFileSync(0, "utf8")));
+const verbs = { send: () => send(url), kafka: messages, read: () => read(JSON.parse(readFileSync(0, "utf8"))) };
+const done = await verbs[verb]();
 process.stdout.write(JSON.stringify(done));

@@ -1,6 +1,8 @@
 """Events made and read by the CloudEvents SDK for Python.
 
 `sdk.py send URL` posts each event in each mode, and prints a list of {"case", "record", "event"}.
+`sdk.py kafka` prints the messages of Kafka that each event is in each mode, as {"case", "key", "headers", "value",
+"event"}, where the value is in base64.
 `sdk.py read` reads a list of {"content_type", "body"} from stdin, and prints a list of events.
 
 An event is printed as {"attributes", "json" or "bytes"}: attributes are texts, times are in UTC.
@@ -14,6 +16,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event, to_binary_event, to_structured_event
+from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
 
 SOURCE = "https://example.com/python"
@@ -91,11 +94,25 @@ def send(url):
     return sent
 
 
+def messages():
+    made = []
+    for name, attributes, data in events():
+        for mode, message_of in (("binary", kafka.to_binary_event), ("structured", kafka.to_structured_event)):
+            required = {"id": f"{mode}-{name}", "source": SOURCE, "type": "sdk.python"}
+            event = CloudEvent({"time": NOON, **required, **attributes}, data)
+            message = message_of(event)
+            headers = {key: value.decode() for key, value in message.headers.items()}
+            value = base64.b64encode(message.value).decode()
+            made.append({"case": event.get_id(), "key": message.key, "headers": headers, "value": value, "event": canonical(event)})
+    return made
+
+
 def read(deliveries):
     messages = [HTTPMessage({"content-type": one["content_type"]}, one["body"].encode()) for one in deliveries]
     return [canonical(from_http_event(message)) for message in messages]
 
 
 if __name__ == "__main__":
-    done = send(sys.argv[2]) if sys.argv[1] == "send" else read(json.load(sys.stdin))
+    verbs = {"send": lambda: send(sys.argv[2]), "kafka": messages, "read": lambda: read(json.load(sys.stdin))}
+    done = verbs[sys.argv[1]]()
     json.dump(done, sys.stdout)

@@ -20,7 +20,7 @@ use super::Config;
 use super::connect::connect;
 use super::profile::properties;
 use super::topology::soft;
-use crate::bus::{Destination, Message, Publish, PublishError};
+use crate::bus::{Destination, Message, Publish, PublishError, sum_up};
 
 /// How long the broker may take to confirm.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -176,36 +176,4 @@ fn bytes_of_headers(message: &Message) -> usize {
 /// Nothing was sent: the channel or the connection was known to be closed.
 fn never_began(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_))
-}
-
-/// What became of several messages: nothing was published only if that holds for each of them.
-fn sum_up(results: Vec<Result<(), PublishError>>) -> Result<(), PublishError> {
-    let total = results.len();
-    let mut errors: Vec<PublishError> = results.into_iter().filter_map(Result::err).collect();
-    let unknown = errors.iter().position(|error| matches!(error, PublishError::Unknown(_)));
-    match (unknown, errors.len()) {
-        (_, 0) => Ok(()),
-        (Some(first), _) => Err(errors.swap_remove(first)),
-        (None, failed) if failed == total => Err(errors.swap_remove(0)),
-        (None, failed) => Err(PublishError::Unknown(format!("{failed} of {total} failed: {}", errors[0]))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused() -> Result<(), PublishError> {
-        Err(PublishError::Refused("full".to_owned()))
-    }
-
-    #[test]
-    fn nothing_was_published_only_if_that_holds_for_each_message() {
-        assert_eq!(sum_up(vec![]), Ok(()));
-        assert_eq!(sum_up(vec![Ok(()), Ok(())]), Ok(()));
-        assert_eq!(sum_up(vec![refused(), refused()]), refused());
-        assert!(matches!(sum_up(vec![Ok(()), refused()]), Err(PublishError::Unknown(_))));
-        let unknown = Err(PublishError::Unknown("no answer".to_owned()));
-        assert_eq!(sum_up(vec![refused(), unknown.clone()]), unknown);
-    }
 }

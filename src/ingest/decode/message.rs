@@ -9,8 +9,9 @@ use super::{decode_binary, decode_object, decode_structured, essence};
 use crate::bus::Delivery;
 use crate::event::{NewEvent, TraceContext};
 
-/// What the header of an attribute starts with: as it is sent here, and as the binding for AMQP 1.0 says.
-const PREFIXES: [&str; 2] = ["cloudEvents_", "cloudEvents:"];
+/// What the header of an attribute starts with: over Kafka, as it is sent over RabbitMQ here, and as the binding for AMQP
+/// 1.0 says.
+const PREFIXES: [&str; 3] = ["ce_", "cloudEvents_", "cloudEvents:"];
 
 /// Decodes a message. Told apart in this order: a content type of structured CloudEvents; the header of
 /// `specversion`, which makes it binary mode, whatever the body is; and `application/json`, or no content type.
@@ -47,12 +48,17 @@ fn decode(delivery: &Delivery) -> Result<NewEvent, DecodeError> {
         other if other.starts_with("application/cloudevents") => return Err(unsupported(other)),
         _ => {}
     }
-    let attributes: Vec<(Cow<'_, str>, Value)> = delivery
+    let mut attributes: Vec<(Cow<'_, str>, Value)> = delivery
         .headers
         .iter()
         .filter_map(|(name, value)| Some((Cow::Borrowed(attribute(name)?), value.clone())))
         .collect();
     if attributes.iter().any(|(name, _)| name == "specversion") {
+        // Some clients say the content type as an attribute too, in a header of which the binding knows nothing.
+        let repeated = |(name, value): &(Cow<'_, str>, Value)| {
+            name == "datacontenttype" && content_type.is_some() && value.as_str() == content_type
+        };
+        attributes.retain(|attribute| !repeated(attribute));
         return decode_binary(attributes, content_type, (!body.is_empty()).then_some(body));
     }
     match content_type.map(essence).as_deref() {
@@ -68,7 +74,7 @@ fn attribute(header: &str) -> Option<&str> {
 fn unsupported(content_type: &str) -> DecodeError {
     let detail = format!(
         "the content type `{content_type}` is none that is read here; send `application/json`, \
-         `application/cloudevents+json`, or a `cloudEvents_specversion` header and the data as it is"
+         `application/cloudevents+json`, or a header `ce_specversion` (RabbitMQ: `cloudEvents_specversion`) and the data as it is"
     );
     DecodeError::new("unsupported_content_type", detail)
 }
@@ -106,6 +112,18 @@ mod tests {
             let payload = Payload { content_type: Some("text/plain".into()), bytes: Some("a".into()) };
             assert_eq!(event, NewEvent::raw("t", payload).id("1").source("/s"));
             assert_eq!(decode_message(&delivery(None, &headers, "")).unwrap().payload.bytes, None);
+        }
+    }
+
+    #[test]
+    fn a_content_type_may_be_repeated_as_an_attribute_and_not_be_another_there() {
+        let mut headers = binary("ce_");
+        headers.push(("ce_datacontenttype".to_owned(), "text/plain".into()));
+        let headers: Vec<(&str, Value)> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let event = decode_message(&delivery(Some("text/plain"), &headers, "a")).unwrap();
+        assert_eq!(event.payload.content_type.as_deref(), Some("text/plain"));
+        for other in [None, Some("image/png")] {
+            assert_eq!(decode_message(&delivery(other, &headers, "a")).unwrap_err().code, "malformed_header");
         }
     }
 

@@ -29,7 +29,7 @@ async fn plan(desk: &Desk, sql: &str) -> String {
     rows.iter().map(|row| row.try_get::<String>("", column).unwrap() + "\n").collect()
 }
 
-const HOT: [(&str, Bulk); 9] = [
+const HOT: [(&str, Bulk); 10] = [
     ("free keys", finish::FREE_KEYS),
     ("finish", finish::RECORDS),
     ("notes", finish::NOTES),
@@ -38,6 +38,7 @@ const HOT: [(&str, Bulk); 9] = [
     ("written", finish::WRITTEN),
     ("holders", accept::HOLDERS),
     ("present", accept::PRESENT),
+    ("keyless", accept::KEYLESS),
     ("descriptions", chemical::DESCRIPTIONS),
 ];
 
