@@ -93,10 +93,10 @@ impl Block {
 }
 
 /// Its commands want servers: starting_points.rs runs them.
-pub const BUSES: &str = "With PostgreSQL and RabbitMQ";
+pub const BUSES: &str = "With PostgreSQL, RabbitMQ, Kafka";
 
 /// What is not run here, and why.
-const LEFT_OUT: [(&str, &str); 7] = [
+const LEFT_OUT: [(&str, &str); 8] = [
     ("cargo run --release -- dev", "builds all of it once more, for minutes; `evenkeel dev` is run below it"),
     ("scripts/test", "runs this test"),
     ("cargo install --path . --locked", "the same build"),
@@ -104,6 +104,7 @@ const LEFT_OUT: [(&str, &str); 7] = [
     ("cargo new", "fresh_project.rs does this"),
     ("cargo run", "fresh_project.rs does this"),
     ("docker compose up -d --wait postgres rabbitmq", "wants Docker; the servers of the tests take its place"),
+    ("docker compose up -d --wait postgres kafka", "the same"),
 ];
 
 pub fn is_left_out(command: &str) -> bool {

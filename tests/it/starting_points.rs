@@ -7,13 +7,18 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::Place;
+use crate::kafka_broker::Kafka;
 use crate::process::{Node, run};
 use crate::rabbit::Rabbit;
 use crate::readme::{BUSES, ROOT, Shown, answer_of, blocks, is_left_out, shows};
 use crate::receiver::Receiver;
 
 /// What each of them is called, and what compose.yaml starts for it.
-const FILES: [(&str, &[&str]); 2] = [("embedded-sqlite", &[]), ("rabbitmq-postgres", &["postgres", "rabbitmq"])];
+const FILES: [(&str, &[&str]); 3] = [
+    ("embedded-sqlite", &[]),
+    ("kafka-postgres", &["postgres", "kafka"]),
+    ("rabbitmq-postgres", &["postgres", "rabbitmq"]),
+];
 
 fn path(name: &str) -> String {
     format!("examples/config/{name}.toml")
@@ -71,6 +76,12 @@ fn the_files_name_the_ports_and_passwords_of_compose_yaml() {
         assert!(services.is_empty() || compose.contains(&command), "{name}");
         for &service_name in services {
             let lines = service(&compose, service_name);
+            if service_name == "kafka" {
+                let brokers = key(&file, ["kafka", "brokers"]);
+                let advertised = format!("KAFKA_ADVERTISED_LISTENERS: PLAINTEXT://{brokers}");
+                assert!(lines.contains(&advertised.as_str()) && listens(&lines, 9092), "{lines:?}");
+                continue;
+            }
             let (url, variables) = match service_name {
                 "postgres" => (key(&file, ["database", "url"]), ["POSTGRES_USER", "POSTGRES_PASSWORD"]),
                 _ => (key(&file, ["rabbitmq", "url"]), ["RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"]),
@@ -92,6 +103,7 @@ fn the_files_name_the_ports_and_passwords_of_compose_yaml() {
 struct Stand {
     place: Place,
     rabbit: Option<Rabbit>,
+    kafka: Option<Kafka>,
 }
 
 impl Stand {
@@ -99,7 +111,8 @@ impl Stand {
     fn of(name: &str) -> Option<Self> {
         let place = if name.ends_with("postgres") { Place::on_postgres()? } else { Place::new() };
         let rabbit = if name.starts_with("rabbitmq") { Some(Rabbit::start()?) } else { None };
-        Some(Self { place, rabbit })
+        let kafka = if name.starts_with("kafka") { Some(Kafka::start()?) } else { None };
+        Some(Self { place, rabbit, kafka })
     }
 
     /// Starts the program as the README does.
@@ -112,13 +125,18 @@ impl Stand {
             command.env("EVENKEEL__RABBITMQ__URL", &rabbit.url);
             command.env("EVENKEEL__RABBITMQ__QUEUE", &rabbit.queue).env("EVENKEEL__RABBITMQ__DLQ", &rabbit.dlq);
         }
+        if let Some(kafka) = &self.kafka {
+            command.env("EVENKEEL__KAFKA__BROKERS", &kafka.brokers).env("EVENKEEL__KAFKA__GROUP", &kafka.group);
+            command.env("EVENKEEL__KAFKA__TOPIC", &kafka.topic).env("EVENKEEL__KAFKA__DLQ_TOPIC", &kafka.dlq);
+        }
         Node::of(command).await
     }
 
-    /// An answer with the address and the queue that are in the file.
+    /// An answer with the address, the queue and the topic that are in the file.
     fn as_in_the_file(&self, answer: &str, node: &Node) -> String {
         let answer = answer.replace(&node.url, "http://127.0.0.1:8080");
-        self.rabbit.iter().fold(answer, |answer, rabbit| answer.replace(&rabbit.queue, "eventQueue"))
+        let answer = self.rabbit.iter().fold(answer, |answer, rabbit| answer.replace(&rabbit.queue, "eventQueue"));
+        self.kafka.iter().fold(answer, |answer, kafka| answer.replace(&kafka.topic, "event-topic"))
     }
 }
 
@@ -158,6 +176,9 @@ async fn each_command_does_what_the_readme_shows(name: &str) {
     if let Some(rabbit) = stand.rabbit {
         rabbit.end().await;
     }
+    if let Some(kafka) = stand.kafka {
+        kafka.end().await;
+    }
 }
 
 #[actix::test]
@@ -168,4 +189,9 @@ async fn the_commands_for_sqlite_do_what_the_readme_shows() {
 #[actix::test]
 async fn the_commands_for_rabbitmq_do_what_the_readme_shows() {
     each_command_does_what_the_readme_shows("rabbitmq-postgres").await;
+}
+
+#[actix::test]
+async fn the_commands_for_kafka_do_what_the_readme_shows() {
+    each_command_does_what_the_readme_shows("kafka-postgres").await;
 }
