@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_start;
 mod bounded;
+mod bus_suite;
 mod chemicals;
 mod command_line;
 mod contract;
@@ -27,6 +28,7 @@ mod lease;
 mod line;
 mod mail_server;
 mod nodes;
+mod other;
 mod path;
 mod place;
 mod poison;

@@ -14,10 +14,11 @@ use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Queue};
 use tempfile::TempDir;
 
 use crate::harness::eventually;
+use crate::line::Line;
 
 const VARIABLE: &str = "EVENKEEL_TEST_RABBITMQ_URL";
 
@@ -61,13 +62,22 @@ impl Rabbit {
         config.listener.concurrency = 2;
     }
 
-    /// The same as lines of a file.
+    /// The same as lines of a file, keys with dots.
     pub fn toml(&self) -> String {
         let Self { url, queue, dlq } = self;
         format!(
-            "[bus]\nkind = \"rabbitmq\"\n[rabbitmq]\nurl = \"{url}\"\nqueue = \"{queue}\"\ndlq = \"{dlq}\"\n\
-             [listener]\nconcurrency = 2\n"
+            "bus.kind = \"rabbitmq\"\nrabbitmq.url = \"{url}\"\nrabbitmq.queue = \"{queue}\"\n\
+             rabbitmq.dlq = \"{dlq}\"\nlistener.concurrency = 2\n"
         )
+    }
+
+    /// A line to the server, and the same queues over the line.
+    pub async fn over_a_line(&self) -> (Line, Self) {
+        let (credentials, server) = self.url.rsplit_once('@').unwrap();
+        let (server, vhost) = server.split_once('/').unwrap();
+        let line = Line::to(server).await;
+        let url = format!("{credentials}@{}/{vhost}", line.address);
+        (line, Self { url, queue: self.queue.clone(), dlq: self.dlq.clone() })
     }
 
     /// A client that is not the engine's.
@@ -75,7 +85,7 @@ impl Rabbit {
         let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Client { channel, _connection: connection }
+        Client { channel, connection }
     }
 
     /// Takes the queues away. Nothing may be left in that of the events.
@@ -91,22 +101,52 @@ impl Rabbit {
 /// See [`Rabbit::client`].
 pub struct Client {
     pub channel: Channel,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Client {
     /// Publishes; the broker has it when this returns.
     pub async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
+        self.publish_all(queue, vec![(properties, body)]).await;
+    }
+
+    /// Publishes in order; the broker has all of it when this returns.
+    pub async fn publish_all(&self, queue: &str, messages: Vec<(BasicProperties, &[u8])>) {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let confirm = self.channel.basic_publish("".into(), queue.into(), options, body, properties).await.unwrap();
-        let confirmed = confirm.await.unwrap();
-        assert!(confirmed.is_ack() && confirmed.take_message().is_none());
+        let mut confirms = Vec::new();
+        for (properties, body) in messages {
+            let sent = self.channel.basic_publish("".into(), queue.into(), options, body, properties);
+            confirms.push(sent.await.unwrap());
+        }
+        for confirm in confirms {
+            let confirmed = confirm.await.unwrap();
+            assert!(confirmed.is_ack() && confirmed.take_message().is_none());
+        }
     }
 
     /// How many messages nobody has.
     pub async fn depth(&self, queue: &str) -> u32 {
+        self.look(queue).await.message_count()
+    }
+
+    /// How many listeners there are.
+    pub async fn listeners(&self, queue: &str) -> u32 {
+        self.look(queue).await.consumer_count()
+    }
+
+    async fn look(&self, queue: &str) -> Queue {
         let options = QueueDeclareOptions::durable().passive();
-        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap()
+    }
+
+    /// All messages that nobody has, in their order. They go back.
+    pub async fn peek(self, queue: &str) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        while let Some(message) = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
+            bodies.push(message.delivery.data);
+        }
+        self.connection.close(200, "OK".into()).await.unwrap();
+        bodies
     }
 
     /// Waits for a message and takes it.

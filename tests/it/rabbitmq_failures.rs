@@ -1,4 +1,4 @@
-//! RabbitMQ goes away, answers no more, delivers again; the ledger cannot be written; the engine stops: nothing is lost.
+//! RabbitMQ goes away, answers no more, refuses; the ledger cannot be written: nothing is lost.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{Calls, Place, eventually, operator, stop};
-use crate::line::{Line, Mode};
+use crate::line::Mode;
 use crate::process::{Node, configure};
 use crate::rabbit::{Rabbit, Server};
 
@@ -31,15 +31,6 @@ async fn engine(place: &Place, rabbit: &Rabbit, calls: &Calls) -> Engine {
     rabbit.configure(&mut config);
     config.rabbitmq.prefetch = 10;
     Engine::builder().config(config).handler_fn("*", counting(calls)).start().await.unwrap()
-}
-
-/// A line to the server of these queues, and the same queues over the line.
-async fn over_a_line(rabbit: &Rabbit) -> (Line, Rabbit) {
-    let (credentials, server) = rabbit.url.rsplit_once('@').unwrap();
-    let (server, vhost) = server.split_once('/').unwrap();
-    let line = Line::to(server).await;
-    let url = format!("{credentials}@{}/{vhost}", line.address);
-    (line, Rabbit { url, queue: rabbit.queue.clone(), dlq: rabbit.dlq.clone() })
 }
 
 pub fn numbered(number: usize) -> NewEvent {
@@ -68,40 +59,10 @@ pub async fn until_success(engine: &Engine, expected: usize) {
     .await;
 }
 
-fn deliveries(engine: &Engine, outcome: &str) -> u64 {
-    engine.metrics().deliveries.with_label_values(&[outcome]).get()
-}
-
-#[actix::test]
-async fn what_was_committed_and_not_acked_comes_again_and_is_neither_handled_nor_kept_twice() {
-    let Some(rabbit) = Rabbit::start() else { return };
-    let (line, far) = over_a_line(&rabbit).await;
-    let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &far, &calls).await;
-    // The listeners are there, and then RabbitMQ hears nothing of them any more.
-    publish(&rabbit, 1).await;
-    until_success(&engine, 1).await;
-    line.set(Mode::Deaf);
-    let client = rabbit.client().await;
-    for number in 1..11 {
-        let body = json!({ "type": "t", "id": number.to_string(), "source": "/s" }).to_string();
-        client.publish(&rabbit.queue, BasicProperties::default(), body.as_bytes()).await;
-    }
-    until_success(&engine, 11).await;
-    line.set(Mode::Cut);
-    eventually("RabbitMQ has them back", async || (client.depth(&rabbit.queue).await >= 10).then_some(())).await;
-    line.set(Mode::Open);
-    eventually("they come again", async || (deliveries(&engine, "redelivered") >= 10).then_some(())).await;
-    eventually("they are acked", async || (client.depth(&rabbit.queue).await == 0).then_some(())).await;
-    assert_eq!((calls.count(), records(&engine).await), (11, 11));
-    stop(engine).await;
-    rabbit.end().await;
-}
-
 #[actix::test]
 async fn without_the_broker_nothing_is_taken_and_without_its_answer_nobody_knows() {
     let Some(rabbit) = Rabbit::start() else { return };
-    let (line, far) = over_a_line(&rabbit).await;
+    let (line, far) = rabbit.over_a_line().await;
     let (place, calls) = (Place::new(), Calls::default());
     let engine = engine(&place, &far, &calls).await;
     engine.submit(numbered(0)).await.unwrap();
@@ -131,7 +92,7 @@ async fn without_the_broker_nothing_is_taken_and_without_its_answer_nobody_knows
 #[actix::test]
 async fn over_http_a_broker_that_is_away_is_a_503_with_a_code_and_the_node_is_not_ready() {
     let Some(rabbit) = Rabbit::start() else { return };
-    let (line, far) = over_a_line(&rabbit).await;
+    let (line, far) = rabbit.over_a_line().await;
     let place = Place::new();
     let handler = "[[handler]]\nname = \"log\"\nkind = \"log\"\ntypes = [\"*\"]\n";
     configure(&place, &format!("{}{handler}", far.toml()));
@@ -169,7 +130,7 @@ async fn over_http_a_broker_that_is_away_is_a_503_with_a_code_and_the_node_is_no
 #[actix::test]
 async fn while_the_ledger_cannot_be_written_the_broker_keeps_everything() {
     let Some(rabbit) = Rabbit::start() else { return };
-    let (line, far) = over_a_line(&rabbit).await;
+    let (line, far) = rabbit.over_a_line().await;
     let (place, calls) = (Place::new(), Calls::default());
     let engine = engine(&place, &far, &calls).await;
     let other = rusqlite::Connection::open(place.path().join("evenkeel.db")).unwrap();
@@ -210,24 +171,6 @@ async fn above_max_pending_the_broker_keeps_the_rest() {
     engine.resume("*", &operator()).await.unwrap();
     until_success(&engine, 300).await;
     assert_eq!(calls.count(), 300);
-    stop(engine).await;
-    rabbit.end().await;
-}
-
-#[actix::test]
-async fn a_drain_leaves_the_rest_to_the_broker_and_every_event_is_handled_once() {
-    let Some(rabbit) = Rabbit::start() else { return };
-    let (place, calls) = (Place::new(), Calls::default());
-    drop(engine(&place, &rabbit, &calls).await.shutdown().await);
-    publish(&rabbit, 500).await;
-    for part in 1..5 {
-        let engine = engine(&place, &rabbit, &calls).await;
-        eventually("some are handled", async || (calls.count() >= part * 100).then_some(())).await;
-        engine.shutdown().await.unwrap();
-    }
-    let engine = engine(&place, &rabbit, &calls).await;
-    until_success(&engine, 500).await;
-    assert_eq!((calls.count(), records(&engine).await), (500, 500));
     stop(engine).await;
     rabbit.end().await;
 }
