@@ -37,6 +37,7 @@ mod process;
 mod rabbit;
 mod rabbitmq;
 mod rabbitmq_failures;
+mod rabbitmq_server;
 mod readme;
 mod receiver;
 mod recovery;

@@ -3,7 +3,7 @@
 //! `scripts/test` starts that server. Without it the tests on RabbitMQ are left out and say so; with
 //! `EVENKEEL_TEST_REQUIRE=all` they fail.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -105,6 +105,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Makes a durable queue with these properties.
+    pub async fn make(&self, queue: &str, properties: FieldTable) {
+        self.channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), properties).await.unwrap();
+    }
+
     /// Publishes; the broker has it when this returns.
     pub async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
         self.publish_all(queue, vec![(properties, body)]).await;
@@ -161,14 +166,28 @@ pub struct Server(TempDir);
 
 impl Server {
     /// Starts one, where the tests have RabbitMQ at all.
-    pub fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// One that starts with these files; `settings.conf` is its configuration.
+    pub async fn start_with(files: &[(&str, String)]) -> Option<Self> {
         drop(Rabbit::start()?);
         let server = Self(tempfile::tempdir().unwrap());
-        server.resume();
+        std::fs::create_dir(server.path()).unwrap();
+        for (name, text) in files {
+            std::fs::write(server.path().join(name), text).unwrap();
+        }
+        server.resume().await;
         if server.variable().is_none() {
             return left_out("no RabbitMQ on this machine that a test may stop");
         }
         Some(server)
+    }
+
+    /// Where its files are.
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("rabbitmq")
     }
 
     /// Two queues on it.
@@ -176,32 +195,36 @@ impl Server {
         Rabbit::on(self.variable().unwrap())
     }
 
-    /// Starts it again, on its old port with its data; it is ready when this returns.
-    pub fn resume(&self) {
-        self.script("start", &["--no-install", "rabbitmq"]);
+    /// Starts it again, on its old port with its data; it is ready when this returns. What else the test does goes on
+    /// meanwhile.
+    pub async fn resume(&self) {
+        let folder = self.0.path().to_owned();
+        let start = move || script("start", &folder, &["--no-install", "rabbitmq"]);
+        tokio::task::spawn_blocking(start).await.unwrap();
     }
 
     /// Ends it in good order; its clients' connections are closed.
-    pub fn stop(&self) {
-        self.script("stop", &["rabbitmq"]);
+    pub async fn stop(&self) {
+        let folder = self.0.path().to_owned();
+        tokio::task::spawn_blocking(move || script("stop", &folder, &["rabbitmq"])).await.unwrap();
     }
 
     fn variable(&self) -> Option<String> {
         let variables = std::fs::read_to_string(self.0.path().join("env")).unwrap();
         variables.lines().find_map(|line| Some(line.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))
     }
+}
 
-    fn script(&self, verb: &str, arguments: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test-services");
-        let mut command = Command::new(script);
-        command.arg(verb).arg(self.0.path()).args(arguments).env_remove(VARIABLE);
-        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
-        assert!(ended.success(), "scripts/test-services {verb} ended with {ended}");
-    }
+fn script(verb: &str, folder: &Path, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test-services");
+    let mut command = Command::new(script);
+    command.arg(verb).arg(folder).args(arguments).env_remove(VARIABLE);
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(ended.success(), "scripts/test-services {verb} ended with {ended}");
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop();
+        script("stop", self.0.path(), &["rabbitmq"]);
     }
 }
