@@ -26,8 +26,12 @@ pub(super) const NAME: &str = "rabbitmq";
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities { broker: true, positions: false, dead_letters: true };
 
-/// Looks whether the queues are there, and makes them if not.
+/// Looks whether the queues are there, and makes them if not. What no waiting can mend is an error.
 pub(super) async fn prepare(config: &Config) -> Result<(), Error> {
+    if let Err(error) = config.certificates() {
+        let what = format!("the file `{}` of `rabbitmq.ca_file`", config.ca_file);
+        return Err(Error::Topology { what, why: error.to_string() });
+    }
     match topology::prepare(config).await {
         Ok(()) => Ok(()),
         Err(Fault::Away(why)) => {

@@ -229,6 +229,7 @@ secret = 'whsec_hidden'
 
         [rabbitmq]
         url = "amqp://guest:guest@127.0.0.1:5672/%2f"  # default
+        ca_file = ""                                   # default
         queue = "eventQueue"                           # default
         dlq = "event-dlq"                              # default
         prefetch = 100                                 # default

@@ -8,9 +8,10 @@ use evenkeel::{Engine, Event, HandlerError, NewEvent, Payload};
 use rdkafka::message::Message;
 use serde_json::json;
 
+use crate::bus_suite::real_events;
 use crate::harness::{Place, eventually, settled, stop};
 use crate::kafka_broker::{Kafka, header};
-use crate::rabbitmq::{Seen, deliveries, noting, real_events, until_count};
+use crate::rabbitmq::{Seen, deliveries, noting, until_count};
 use crate::tools;
 
 async fn engine(place: &Place, kafka: &Kafka, seen: &Seen) -> Engine {

@@ -260,7 +260,7 @@ async fn after_an_outage_of_the_database_nobody_is_dead() {
     server.stop(Signal::INT).await;
     let lapsed = Instant::now() + LEASE;
     eventually("all leases have run out", async || (Instant::now() > lapsed).then_some(())).await;
-    server.resume();
+    server.resume().await;
     // Whoever would fence has to have held its own for a whole lease first.
     let sure = Instant::now() + 3 * LEASE;
     eventually("there was time to fence", async || (Instant::now() > sure).then_some(())).await;

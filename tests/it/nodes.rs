@@ -280,7 +280,7 @@ async fn a_server_that_restarts_under_three_nodes_loses_no_event_and_costs_no_no
         for signal in [Signal::INT, Signal::QUIT] {
             load.goes_on(200).await;
             server.stop(signal).await;
-            server.resume();
+            server.resume().await;
         }
         load.goes_on(200).await;
         load.stop.store(true, Ordering::SeqCst);

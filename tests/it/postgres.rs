@@ -69,7 +69,7 @@ async fn a_server_that_restarts_and_crashes_under_load_loses_no_event() {
             eventually("there is load", async || (accepted.lock().unwrap().len() > before + 100).then_some(())).await;
             server.stop(signal).await;
             until_ready(&node, false).await;
-            server.resume();
+            server.resume().await;
             until_ready(&node, true).await;
         }
         *stop.lock().unwrap() = true;
@@ -203,11 +203,11 @@ async fn a_server_that_does_not_write_through_is_refused_and_one_that_answers_ea
     let place = server.place("");
     server.stop(Signal::INT).await;
     server.configure("fsync = off");
-    server.resume();
+    server.resume().await;
     assert!(refusal(&place, &place.url(), "serve").await.contains("fsync = off"));
     server.stop(Signal::INT).await;
     server.configure("fsync = on\nsynchronous_commit = off");
-    server.resume();
+    server.resume().await;
     configure(&place, "");
     let mut node = Node::serve(&place).await;
     let warned: Vec<Value> = node.logged("synchronous_commit", "off");
@@ -220,7 +220,7 @@ async fn events_are_handled_over_tls() {
     let Some(server) = Server::start() else { return };
     server.stop(Signal::INT).await;
     server.certify();
-    server.resume();
+    server.resume().await;
     // Without TLS this would not connect at all.
     let place = server.place("?sslmode=require");
     let engine = place.engine().handler_fn("a", |_: Event<Payload>| async { Ok(()) }).start().await.unwrap();

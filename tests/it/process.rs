@@ -319,6 +319,19 @@ impl Node {
         }
     }
 
+    /// A handler as the API shows it.
+    pub async fn handler(&self, name: &str) -> Value {
+        let handlers = self.get("/api/v1/handlers").await;
+        handlers["items"].as_array().unwrap().iter().find(|handler| handler["name"] == name).unwrap().clone()
+    }
+
+    /// The memory that the process occupies, in KiB.
+    pub fn resident_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// A line of `/metrics`, such as `evenkeel_alerts_total{alert="invalid"}`; nothing if it is not there yet.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = self.text("/metrics").await;

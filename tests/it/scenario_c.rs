@@ -10,43 +10,13 @@ use evenkeel::lifecycle::Status;
 use evenkeel::{Bind, Event, HandlerError, NewEvent, Payload};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use sea_orm::sqlx::{Connection, PgConnection, query};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::harness::{PATIENCE, Place, eventually, on_each_ledger, settled, stop, until};
+use crate::other::Other;
 use crate::process::{Node, attempts, configure};
 use crate::target::{Reply, Target};
-
-/// Another writer that holds what the engine has to write to.
-enum Other {
-    Sqlite(rusqlite::Connection),
-    Postgres(Box<PgConnection>),
-}
-
-impl Other {
-    /// Takes the database away.
-    async fn hold(place: &Place) -> Self {
-        if let Some(path) = place.url().strip_prefix("sqlite://") {
-            let other = rusqlite::Connection::open(path).unwrap();
-            other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            return Self::Sqlite(other);
-        }
-        let mut other = PgConnection::connect(&place.url()).await.unwrap();
-        for sql in ["BEGIN", "LOCK TABLE event_record IN EXCLUSIVE MODE"] {
-            query(sql).execute(&mut other).await.unwrap();
-        }
-        Self::Postgres(Box::new(other))
-    }
-
-    /// It has changed nothing.
-    async fn let_go(self) {
-        match self {
-            Self::Sqlite(other) => other.execute_batch("ROLLBACK").unwrap(),
-            Self::Postgres(other) => other.close().await.unwrap(),
-        }
-    }
-}
 
 async fn until_away(engine: &evenkeel::Engine) {
     let away = async {

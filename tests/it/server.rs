@@ -20,7 +20,7 @@ impl Server {
     pub fn start() -> Option<Self> {
         drop(Place::on_postgres()?);
         let server = Self { folder: tempfile::tempdir().unwrap() };
-        server.resume();
+        start(server.folder.path());
         if server.variable().is_none() {
             eprintln!("left out: no PostgreSQL on this machine that a test may stop");
             return None;
@@ -34,8 +34,10 @@ impl Server {
     }
 
     /// Starts it again, on its old port with its data; it is ready when this returns.
-    pub fn resume(&self) {
-        self.script("start", &["--no-install", "postgres"]);
+    /// What else the test does goes on meanwhile.
+    pub async fn resume(&self) {
+        let folder = self.folder.path().to_owned();
+        tokio::task::spawn_blocking(move || start(&folder)).await.unwrap();
     }
 
     /// Ends it: SIGINT sends its clients away in good order, SIGQUIT is a crash.
@@ -75,18 +77,22 @@ impl Server {
         let variables = std::fs::read_to_string(self.folder.path().join("env")).unwrap();
         variables.lines().find_map(|line| Some(line.strip_prefix("EVENKEEL_TEST_POSTGRES_URL=")?.to_owned()))
     }
+}
 
-    fn script(&self, verb: &str, arguments: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test-services");
-        let mut command = Command::new(script);
-        command.arg(verb).arg(self.folder.path()).args(arguments).env_remove("EVENKEEL_TEST_POSTGRES_URL");
-        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
-        assert!(ended.success(), "scripts/test-services {verb} ended with {ended}");
-    }
+fn start(folder: &Path) {
+    script("start", folder, &["--no-install", "postgres"]);
+}
+
+fn script(verb: &str, folder: &Path, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test-services");
+    let mut command = Command::new(script);
+    command.arg(verb).arg(folder).args(arguments).env_remove("EVENKEEL_TEST_POSTGRES_URL");
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(ended.success(), "scripts/test-services {verb} ended with {ended}");
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.script("stop", &["postgres"]);
+        script("stop", self.folder.path(), &["postgres"]);
     }
 }

@@ -21,6 +21,8 @@ pub struct Delivery {
     /// The header `evenkeel-attempt`.
     pub attempt: u64,
     pub event_id: String,
+    /// The event's `traceparent`.
+    pub trace: Option<String>,
 }
 
 /// What a delivery is answered with.
@@ -188,6 +190,7 @@ async fn request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Deliv
                     record: field("webhook-id")?.to_owned(),
                     attempt: field("evenkeel-attempt")?.parse().ok()?,
                     event_id: event["id"].as_str()?.to_owned(),
+                    trace: event["traceparent"].as_str().map(str::to_owned),
                 };
                 *received = rest[length..].to_vec();
                 return Some(delivery);

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// `amqp://` or `amqps://`, with user, password, host and virtual host; the `/` of the default one is written `%2f`.
     pub url: String,
+    /// A file of certificates in PEM that `amqps://` trusts beside those of the system; `""` is none. It is relative to the
+    /// working directory.
+    pub ca_file: String,
     /// The queue of the events. It is made if there is none and the user may do so.
     pub queue: String,
     /// The queue of the dead letters. It is made like the other one.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned(),
+            ca_file: String::new(),
             queue: "eventQueue".to_owned(),
             dlq: "event-dlq".to_owned(),
             prefetch: 100,
@@ -48,5 +52,10 @@ impl Config {
     /// What is wrong with the URL, if anything is. It may hold a password, so it is not shown.
     pub(crate) fn fault_of_url(&self) -> Option<String> {
         self.url.parse::<lapin::uri::AMQPUri>().err().map(|why| format!("is no URL of RabbitMQ: {why}"))
+    }
+
+    /// The certificates of `ca_file`, read anew each time: they are replaced while the engine runs.
+    pub(super) fn certificates(&self) -> std::io::Result<Option<String>> {
+        if self.ca_file.is_empty() { Ok(None) } else { std::fs::read_to_string(&self.ca_file).map(Some) }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lapin::runtime::default_runtime;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 
@@ -19,7 +21,11 @@ pub(super) async fn connect(config: &Config, purpose: &str) -> Result<Connection
     let mut uri: AMQPUri = config.url.parse()?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let properties = ConnectionProperties::default().with_connection_name(format!("evenkeel {purpose}").into());
-    match tokio::time::timeout(PATIENCE, Connection::connect_uri(uri, properties)).await {
+    let cert_chain = config.certificates().map_err(|error| format!("`rabbitmq.ca_file` cannot be read: {error}"))?;
+    let trusted = OwnedTLSConfig { identity: None, cert_chain };
+    let runtime = default_runtime().map_err(|error| error.to_string())?;
+    let connecting = Connection::connect_uri_with_config(uri, properties, trusted, runtime);
+    match tokio::time::timeout(PATIENCE, connecting).await {
         Ok(connected) => connected.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
     }

@@ -119,6 +119,10 @@ impl Outlet {
             && connection.status().connected()
             && channel.status().connected()
         {
+            // What is sent now would be kept in memory here until the alarm ends.
+            if connection.status().blocked() {
+                return Err(PublishError::Away("it takes no messages: its memory or its disk is full".to_owned()));
+            }
             return Ok(channel.clone());
         }
         *open = None;

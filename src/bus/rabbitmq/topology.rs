@@ -72,9 +72,12 @@ fn arguments(queue_type: QueueType) -> Vec<FieldTable> {
     match queue_type {
         QueueType::Classic => vec![with(&[of_type("classic")])],
         // RabbitMQ 4 drops a message after 20 deliveries unless told otherwise, which an outage of the ledger could
-        // reach. Version 3 has no such limit, and does not know how to be told.
+        // reach. Not -1, its word for no limit: version 3 takes that as well, and drops what is delivered again at all.
         QueueType::Quorum => {
-            vec![with(&[of_type("quorum"), ("x-delivery-limit", AMQPValue::LongInt(-1))]), with(&[of_type("quorum")])]
+            vec![
+                with(&[of_type("quorum"), ("x-delivery-limit", AMQPValue::LongInt(i32::MAX))]),
+                with(&[of_type("quorum")]),
+            ]
         }
     }
 }
