@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::Place;
 use crate::kafka_broker::Kafka;
-use crate::process::{Node, run};
+use crate::process::{Node, Process, run};
 use crate::rabbit::Rabbit;
 use crate::readme::{BUSES, ROOT, Shown, answer_of, blocks, is_left_out, shows};
 use crate::receiver::Receiver;
@@ -194,4 +194,20 @@ async fn the_commands_for_rabbitmq_do_what_the_readme_shows() {
 #[actix::test]
 async fn the_commands_for_kafka_do_what_the_readme_shows() {
     each_command_does_what_the_readme_shows("kafka-postgres").await;
+}
+
+#[actix::test]
+async fn the_example_of_three_nodes_completes_everything_although_one_is_killed() {
+    let (Some(place), Some(rabbit)) = (Place::on_postgres(), Rabbit::start()) else { return };
+    let mut command = Command::new(Path::new(ROOT).join("examples/three-nodes/run"));
+    command.current_dir(ROOT).env("EVENKEEL", env!("CARGO_BIN_EXE_evenkeel")).env("PORTS", "0 0 0");
+    command.env("TMPDIR", place.path()).env("EVENKEEL__DATABASE__URL", place.url());
+    command.env("EVENKEEL__RABBITMQ__URL", &rabbit.url);
+    command.env("EVENKEEL__RABBITMQ__QUEUE", &rabbit.queue).env("EVENKEEL__RABBITMQ__DLQ", &rabbit.dlq);
+    let mut example = Process::of(command);
+    let status = example.ended().await;
+    let out = example.out();
+    assert!(status.success(), "{status}: {out}");
+    assert!(out.contains("all 300 events are completed\n") && out.contains(" gone "), "{out}");
+    rabbit.end().await;
 }
