@@ -11,6 +11,7 @@ mod cursor;
 mod dead_letters;
 mod docs;
 mod events;
+mod export;
 mod filter;
 mod handlers;
 mod health;
@@ -102,6 +103,7 @@ type Answer = Result<HttpResponse, Problem>;
 fn routes() -> Vec<At> {
     vec![
         at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]),
+        at("/api/v1/events.ndjson", "GET, HEAD", [get(export::export)]),
         at("/api/v1/events/{id:.+}/cancel", "POST", [post(events::cancel)]),
         at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]),
         at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]),

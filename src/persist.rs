@@ -27,6 +27,7 @@ mod reads;
 mod record;
 mod recover;
 mod rows;
+mod search;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -50,6 +51,7 @@ pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
+pub use search::Found;
 
 use crate::clock::Timestamp;
 use crate::telemetry::Metrics;

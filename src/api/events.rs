@@ -127,6 +127,15 @@ fn missing(id: &str) -> Problem {
 struct View<'a> {
     #[serde(flatten)]
     record: &'a Record,
+    #[serde(flatten)]
+    content: Content<'a>,
+    /// All its attempts, in order; the one that runs is the last.
+    attempts: &'a [AttemptRecord],
+}
+
+/// The data of an event.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Content<'a> {
     /// The data, if it is JSON, or a string, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -135,8 +144,6 @@ struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     data_base64: Option<String>,
-    /// All its attempts, in order; the one that runs is the last.
-    attempts: &'a [AttemptRecord],
 }
 
 /// Data that fits into JSON as it is.
@@ -150,10 +157,15 @@ enum Readable<'a> {
 
 impl<'a> View<'a> {
     fn of(whole: &'a Whole) -> Self {
-        let data = Readable::of(&whole.payload);
-        let bytes = whole.payload.bytes.as_ref().filter(|_| data.is_none());
-        let data_base64 = bytes.map(|bytes| STANDARD.encode(bytes));
-        Self { record: &whole.record, data, data_base64, attempts: &whole.attempts }
+        Self { record: &whole.record, content: Content::of(&whole.payload), attempts: &whole.attempts }
+    }
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn of(payload: &'a Payload) -> Self {
+        let data = Readable::of(payload);
+        let bytes = payload.bytes.as_ref().filter(|_| data.is_none());
+        Self { data, data_base64: bytes.map(|bytes| STANDARD.encode(bytes)) }
     }
 }
 

@@ -16,12 +16,12 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfMany,
+    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, pages, schemas, stats, submission,
+    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, pages, schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -52,6 +52,7 @@ use super::{
     paths(
         submission::submit,
         events::list,
+        export::export,
         events::get,
         events::cancel,
         dead_letters::list,

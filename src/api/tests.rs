@@ -3,6 +3,7 @@
 mod chemicals;
 mod contract;
 mod document;
+mod exporting;
 mod operating;
 mod overview;
 mod reading;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
-use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     Statement, Value,
 };
 use uuid::Uuid;
 
-use super::column::{WAITING, signed, word};
+use super::column::{ENDED, FAILED, WAITING, signed, word};
 use super::dialect;
 use super::record::{AttemptRecord, Record};
 use crate::clock::Timestamp;
@@ -29,10 +29,29 @@ pub struct Filter {
     pub source: Option<String>,
     pub event_id: Option<String>,
     pub subject: Option<String>,
+    /// The text that its last error holds, in capitals or not.
+    pub error: Option<String>,
     /// Taken at this moment or later.
     pub since: Option<Timestamp>,
     /// Taken before this moment.
     pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// How the records have ended, if all of them have.
+    pub(super) fn end(&self) -> Option<FinalStatus> {
+        self.final_status.or_else(|| self.status?.final_status())
+    }
+
+    /// No record that was taken in time has a smaller id.
+    pub(super) fn above(&self) -> Option<Uuid> {
+        self.since.map(|since| first_id(since.before(OLDER)))
+    }
+
+    /// No record that was taken in time has this id or a larger one.
+    pub(super) fn below(&self) -> Option<Uuid> {
+        self.until.map(|until| first_id(until.after(YOUNGER)))
+    }
 }
 
 /// A record with everything that is known of it.
@@ -87,7 +106,7 @@ impl Reads {
     }
 
     /// The records that a query finds, without their data.
-    async fn records(&self, query: Select<event_record::Entity>) -> Result<Vec<Record>, DbErr> {
+    pub(super) async fn records(&self, query: Select<event_record::Entity>) -> Result<Vec<Record>, DbErr> {
         let columns = without_data();
         let rows = query.select_only().columns(columns).expr_as(Expr::value(Option::<Vec<u8>>::None), "data");
         let rows = rows.into_model::<event_record::Model>().all(&self.db).await?;
@@ -285,7 +304,7 @@ impl Reads {
         rows.iter().map(|row| Ok((row.try_get("", "event_type")?, row.try_get("", "n")?))).collect()
     }
 
-    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    pub(super) fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         dialect::statement(self.db.get_database_backend(), sql, values)
     }
 
@@ -312,18 +331,21 @@ fn first_id(at: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
 }
 
-fn select(filter: &Filter) -> Select<event_record::Entity> {
+pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();
-    if filter.final_status.is_some_and(|end| matches!(end, FinalStatus::DeadLetter | FinalStatus::NoHandler)) {
-        // Word by word the condition of the index of dead letters, so that it is used.
-        query = query.filter(Expr::cust("final_status IN ('DEAD_LETTER', 'NO_HANDLER')"));
-    }
     if let Some(status) = filter.status {
         query = query.filter(C::Status.eq(status.as_str()));
     }
-    if let Some(end) = filter.final_status {
+    // A final status is one of few words, a status of many: the first has the index.
+    if let Some(end) = filter.end() {
         query = query.filter(C::FinalStatus.eq(end.as_str()));
+        if end != FinalStatus::Completed {
+            query = query.filter(Expr::cust(ENDED));
+        }
+    }
+    if let Some(error) = &filter.error {
+        query = query.filter(Expr::cust(FAILED)).filter(holds(error));
     }
     let texts = [
         (C::EventType, &filter.event_type),
@@ -339,13 +361,27 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
     if let Some(event_id) = &filter.event_id {
         query = query.filter(C::Id.in_subquery(named(event_id)));
     }
-    if let Some(since) = filter.since {
-        query = query.filter(C::Id.gte(first_id(since.before(OLDER)))).filter(C::CreatedAt.gte(since.0));
+    if let Some((since, above)) = filter.since.zip(filter.above()) {
+        query = query.filter(C::Id.gte(above)).filter(C::CreatedAt.gte(since.0));
     }
-    if let Some(until) = filter.until {
-        query = query.filter(C::Id.lt(first_id(until.after(YOUNGER)))).filter(C::CreatedAt.lt(until.0));
+    if let Some((until, below)) = filter.until.zip(filter.below()) {
+        query = query.filter(C::Id.lt(below)).filter(C::CreatedAt.lt(until.0));
     }
     query
+}
+
+/// Whether the error holds this text. Both sides are put into small letters by the database, which means a to z on SQLite
+/// and what its locale says on PostgreSQL.
+fn holds(text: &str) -> Expr {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    let pattern = Expr::expr(Func::lower(format!("%{pattern}%"))).binary(BinOper::Escape, Expr::cust("'!'"));
+    Expr::expr(Func::lower(Expr::col(event_record::Column::Error))).binary(BinOper::Like, pattern)
 }
 
 /// The ids of the records of an event id: the one that holds the key, and those that hold none.

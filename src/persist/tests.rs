@@ -2,6 +2,7 @@
 
 mod plans;
 mod reading;
+mod searching;
 mod transactions;
 
 use std::sync::Arc;

@@ -80,6 +80,8 @@ macro_rules! refusals {
 refusals! {
     /// What a list is refused with.
     OfAList = [ASKING, &[Code::BadCursor], READING];
+    /// What an export is refused with.
+    OfAnExport = [ASKING, READING, &[Code::Draining]];
     /// What one record is refused with.
     OfARecord = [ASKING, FINDING, READING];
     /// What everything else that only reads the ledger is refused with.
