@@ -25,6 +25,7 @@ mod parameters;
 mod path;
 mod problem;
 mod query;
+mod resubmission;
 mod schemas;
 mod stats;
 mod submission;
@@ -105,6 +106,7 @@ fn routes() -> Vec<At> {
         at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]),
         at("/api/v1/events.ndjson", "GET, HEAD", [get(export::export)]),
         at("/api/v1/events/{id:.+}/cancel", "POST", [post(events::cancel)]),
+        at("/api/v1/events/{id:.+}/resubmit", "POST", [post(resubmission::resubmit)]),
         at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]),
         at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]),
         at("/api/v1/dead-letters/redrive", "POST", [post(dead_letters::redrive_all)]),

@@ -18,6 +18,7 @@ mod dialect;
 mod fault;
 mod finish;
 mod interest;
+mod lineage;
 mod operate;
 mod outbox;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use command::{Attempt, Due, Finish};
 pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
+pub use lineage::{Act, Resubmission};
 pub use operate::{Action, Operation};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};

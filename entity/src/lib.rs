@@ -11,4 +11,5 @@ pub mod handler_state;
 pub mod idempotency_key;
 pub mod node;
 pub mod operator_action;
+pub mod resubmission;
 pub mod status_count;

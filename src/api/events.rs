@@ -83,15 +83,20 @@ pub(super) async fn cancel(state: Data<State>, request: HttpRequest, body: Body)
 /// Which record an operation is about, who asks for it, and why.
 pub(super) async fn asked(state: &State, request: &HttpRequest, body: Body) -> Result<(Uuid, Operator), Problem> {
     let parameters = Parameters::parse(request.query_string(), &["source", "reason"])?;
-    let id = path::id_before_verb(request)?;
     let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
     let operator = operator::of(request, &parameters, &members);
+    Ok((meant(state, request, &parameters).await?, operator))
+}
+
+/// Which record an operation is about.
+pub(super) async fn meant(state: &State, request: &HttpRequest, parameters: &Parameters) -> Result<Uuid, Problem> {
+    let id = path::id_before_verb(request)?;
     if let Ok(record) = Uuid::parse_str(&id)
         && state.reads().record(record).await?.is_some()
     {
-        return Ok((record, operator));
+        return Ok(record);
     }
-    Ok((holder(state.reads(), &id, parameters.get("source")).await?, operator))
+    holder(state.reads(), &id, parameters.get("source")).await
 }
 
 /// The answer to an operation: the record as it stands now.

@@ -16,12 +16,13 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
+    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, pages, schemas, stats, submission,
+    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, pages, resubmission, schemas,
+    stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +56,7 @@ use super::{
         export::export,
         events::get,
         events::cancel,
+        resubmission::resubmit,
         dead_letters::list,
         dead_letters::redrive,
         dead_letters::discard,

@@ -8,6 +8,7 @@ mod operating;
 mod overview;
 mod reading;
 mod refusing;
+mod resubmitting;
 mod schemas;
 mod serving;
 mod submitting;

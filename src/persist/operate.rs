@@ -11,6 +11,7 @@ use super::column::{WAITING, clean, word};
 use super::counts::Counts;
 use super::dialect::statement;
 use super::fault::Fault;
+use super::lineage;
 use super::rows::{
     Bulk,
     Type::{Id, Long, Text},
@@ -50,6 +51,13 @@ pub enum Action {
         /// Whether it is paused then.
         paused: bool,
     },
+    /// Keeps that an event was made from a record, which is in the ledger or on its way there.
+    Resubmit {
+        /// The record.
+        original: Uuid,
+        /// The record of the event.
+        record: Uuid,
+    },
     /// Nobody handles these events any more, or another handler does: from this lane and type to that lane.
     Rebind {
         /// The lane they wait in.
@@ -69,6 +77,7 @@ impl Action {
             Self::Cancel(_) => "cancel",
             Self::Pause { paused: true, .. } => "pause",
             Self::Pause { .. } => "resume",
+            Self::Resubmit { .. } => "resubmit",
             Self::Rebind { .. } => "rebind",
         }
     }
@@ -81,6 +90,7 @@ impl Action {
             Self::Discard(records) => format!("{} records", records.len()),
             Self::Cancel(record) => record.to_string(),
             Self::Pause { handler, .. } => handler.clone(),
+            Self::Resubmit { original, .. } => original.to_string(),
             Self::Rebind { from, event_type, to } => {
                 format!("{event_type}: {from} -> {}", to.as_deref().unwrap_or("no handler"))
             }
@@ -121,6 +131,7 @@ pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts)
         Action::Discard(records) => discard(tx, Verb::Discard, records, at, counts).await?,
         Action::Cancel(record) => discard(tx, Verb::Cancel, &[*record], at, counts).await?,
         Action::Pause { handler, paused } => pause(tx, handler, *paused, at).await?,
+        Action::Resubmit { original, record } => lineage::keep(tx, *original, *record, at).await?,
         Action::Rebind { from, event_type, to } => rebind(tx, from, event_type, to.as_deref(), at, counts).await?,
     };
     if affected > 0 {
