@@ -13,10 +13,15 @@
 
 mod assets;
 mod config;
+mod content;
+mod edit;
+mod event;
+mod events;
 pub(crate) mod form;
 mod frame;
 mod notice;
 mod overview;
+mod qualifiers;
 mod refusal;
 mod shown;
 mod theme;
@@ -41,6 +46,11 @@ use crate::api::{Answer, At, at, get, post};
 pub(crate) fn routes() -> Vec<At> {
     vec![
         at("/", "GET, HEAD", [get(overview::page)]),
+        at("/events", "GET, HEAD", [get(events::page)]),
+        at("/events/{id}", "GET, HEAD", [get(event::page)]),
+        at("/events/{id}/edit", "GET, HEAD", [get(edit::page)]),
+        at("/admin/events/{id}/resubmit", "POST", [post(edit::resubmit)]),
+        at("/admin/events/{id}/{verb}", "POST", [post(event::operate)]),
         at("/admin/theme", "POST", [post(theme::choose)]),
         at("/assets/{set}/{file}", "GET, HEAD", [get(assets::file)]),
     ]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 pub(crate) use outbox::Outbox;
 pub use resubmit::Edit;
-pub(crate) use resubmit::{Resubmitted, resubmit};
+pub(crate) use resubmit::{ORIGIN, Resubmitted, resubmit};
 
 use crate::ingest::SubmitError;
 use crate::ingest::decode::DecodeError;

@@ -19,7 +19,7 @@ use crate::lifecycle::FinalStatus;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The pages of the navigation, in its order: path, name, and the letter that follows `g` to get there.
-const SECTIONS: &[(&str, &str, char)] = &[("/", "Overview", 'o')];
+const SECTIONS: &[(&str, &str, char)] = &[("/", "Overview", 'o'), ("/events", "Events", 'e')];
 
 /// A link of the navigation.
 #[derive(Clone, Debug)]

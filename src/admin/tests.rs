@@ -1,5 +1,7 @@
 //! Pages as a browser gets them, without its scripts.
 
+mod events;
+
 use actix_web::test::TestRequest;
 
 use crate::api::tests::Node;
