@@ -17,6 +17,7 @@ pub(crate) mod handlers;
 pub(crate) mod health;
 mod metrics;
 mod middleware;
+mod nodes;
 mod openapi;
 pub(crate) mod operator;
 pub(crate) mod page;
@@ -123,6 +124,7 @@ fn routes() -> Vec<At> {
         at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
         at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]),
         at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]),
+        at("/api/v1/nodes", "GET, HEAD", [get(nodes::list)]),
         at("/api/v1/stats", "GET, HEAD", [get(stats::stats)]),
         at("/metrics", "GET, HEAD", [get(metrics::text)]),
         at("/livez", "GET, HEAD", [get(health::live)]),

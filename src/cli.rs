@@ -16,6 +16,7 @@ mod filter;
 mod handlers;
 mod listing;
 mod local;
+mod nodes;
 mod pace;
 mod problem;
 mod screen;
@@ -38,6 +39,7 @@ pub use dlq::DlqCommand;
 pub use docs::DocsArgs;
 pub use events::EventsCommand;
 pub use handlers::HandlersArgs;
+pub use nodes::NodesArgs;
 pub use screen::Screen;
 pub use send::SendArgs;
 pub use stats::StatsArgs;
@@ -81,6 +83,8 @@ pub enum Command {
     Handlers(HandlersArgs),
     /// Show the tree of actors, live
     Actors(ActorsArgs),
+    /// List the nodes that work on the ledger
+    Nodes(NodesArgs),
     /// Count the events by status
     Stats(StatsArgs),
     /// Print a script that completes this command line in a shell
@@ -176,6 +180,7 @@ async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::
         Command::Dlq(command) => dlq::run(command, screen).await,
         Command::Handlers(args) => handlers::run(&args, screen).await,
         Command::Actors(args) => actors::run(&args, screen).await,
+        Command::Nodes(args) => nodes::run(&args, screen).await,
         Command::Stats(args) => stats::run(&args, screen).await,
         local => anyhow::bail!("{local:?} does not talk to a running node"),
     }

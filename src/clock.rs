@@ -1,17 +1,21 @@
 //! Time, in one place: what the clock says now, and waiting for a moment to come.
 //!
 //! Nothing else in the engine asks the system for the wall time, so a test that brings a [`Clock::manual`] owns
-//! every due time of the run.
+//! every due time of the run. On a database that several nodes share, its time is theirs: see [`Clock::correct`].
+
+mod anchor;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 use uuid::{ContextV7, Uuid};
+
+use anchor::Anchor;
 
 /// A moment as the ledger keeps it: microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
@@ -75,16 +79,23 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self::of(Source::System)
+        Self::ticking(wall_time)
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum Source {
-    #[default]
-    System,
+    System { wall: fn() -> Timestamp, anchor: Arc<Mutex<Option<Anchor>>> },
     Manual(Arc<watch::Sender<Timestamp>>),
 }
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+fn wall_time() -> Timestamp {
+    Timestamp(Utc::now().timestamp_micros())
+}
+
+/// A correction of more than this is told.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 impl Clock {
     /// A clock that stands still until [`advance`](Self::advance) moves it.
@@ -93,17 +104,51 @@ impl Clock {
         Self::of(Source::Manual(Arc::new(watch::Sender::new(start))))
     }
 
+    /// A clock that goes by this wall time until it is corrected.
+    pub(crate) fn ticking(wall: fn() -> Timestamp) -> Self {
+        Self::of(Source::System { wall, anchor: Arc::default() })
+    }
+
     fn of(source: Source) -> Self {
         Self { source, order: Arc::new(Mutex::new(ContextV7::new())) }
     }
 
     /// The time now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
     pub fn now(&self) -> Timestamp {
         match &self.source {
-            Source::System => Timestamp(Utc::now().timestamp_micros()),
+            Source::System { wall, anchor } => {
+                let anchor = anchor.lock().unwrap_or_else(PoisonError::into_inner);
+                anchor.as_ref().map_or_else(wall, |anchor| anchor.at(Instant::now()))
+            }
             Source::Manual(now) => *now.borrow(),
+        }
+    }
+
+    /// Goes by the time of a database from now on, as the monotonic clock measures it: `there` is what its clock showed
+    /// within the last `asking`. Several nodes agree on the time then, however wrong their own clocks are. A manual clock
+    /// stays what it is.
+    pub(crate) fn correct(&self, there: Timestamp, asking: Duration) {
+        let Source::System { wall, anchor } = &self.source else { return };
+        let mut anchor = anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, first) = (Instant::now(), anchor.is_none());
+        // Not what it shows: a clock that goes slowly until it is right has been corrected already.
+        let now = anchor.as_ref().map_or_else(wall, |anchor| anchor.right_at(at));
+        let off = there.since(now).max(now.since(there.after(asking)));
+        match &mut *anchor {
+            None => *anchor = Some(Anchor::new(at, there.after(asking / 2))),
+            // It knew the right time while it was asked: nobody knows better.
+            Some(_) if off.is_zero() => return,
+            Some(anchor) => anchor.correct(at, there.after(asking / 2)),
+        }
+        if off > WORTH_TELLING {
+            let off_by_ms = off.as_millis();
+            tracing::warn!(
+                off_by_ms,
+                behind = there > now,
+                first,
+                "the clock was wrong and goes by the database's now"
+            );
         }
     }
 
@@ -117,7 +162,7 @@ impl Clock {
     /// Returns when the clock has reached `due`, at once if it has already.
     pub async fn sleep_until(&self, due: Timestamp) {
         match &self.source {
-            Source::System => tokio::time::sleep(due.since(self.now())).await,
+            Source::System { .. } => tokio::time::sleep(due.since(self.now())).await,
             Source::Manual(now) => {
                 let mut now = now.subscribe();
                 // An error means that the clock is gone; nobody can be waiting for it then.
@@ -160,6 +205,25 @@ mod tests {
         assert!(ahead.new_id() > first);
         let made = clock.new_id().get_timestamp().unwrap().to_unix().0;
         assert_eq!(made, 1_767_600_140);
+    }
+
+    fn an_hour_ahead() -> Timestamp {
+        wall_time().after(Duration::from_secs(3_600))
+    }
+
+    #[test]
+    fn a_clock_that_is_corrected_goes_by_that_time_at_first_at_once_and_never_backwards_then() {
+        let (clock, right) = (Clock::ticking(an_hour_ahead), wall_time());
+        clock.correct(right, Duration::ZERO);
+        assert!(clock.now().since(right) < Duration::from_secs(60));
+        let before = clock.now();
+        clock.correct(right.before(Duration::from_secs(3_600)), Duration::ZERO);
+        assert!(clock.now() >= before);
+        // Within what the asking took, nobody knows better.
+        let ahead = right.after(Duration::from_secs(3_600));
+        clock.correct(ahead, Duration::ZERO);
+        clock.correct(ahead.before(Duration::from_secs(5)), Duration::from_secs(600));
+        assert!(clock.now() >= ahead);
     }
 
     #[tokio::test]

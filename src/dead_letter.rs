@@ -82,7 +82,9 @@ pub(crate) async fn redrive(pool: &Pool, id: Uuid, operator: &Operator) -> Resul
     if !Verb::Redrive.from().contains(&record.status) {
         return Err(standing(record.status));
     }
-    let Some(handler) = pool.resolve(&record.event_type) else { return Err(Error::NoHandler(record.event_type)) };
+    pool.look_elsewhere().await?;
+    let destination = pool.destination(&record.event_type);
+    let Some(handler) = destination.handler() else { return Err(Error::NoHandler(record.event_type)) };
     let records = vec![(id, handler.to_string())];
     match redrive_records(pool, records, operator).await? {
         0 => Err(standing(pool.persist.reads().record(id).await?.map_or(record.status, |record| record.status))),
@@ -96,8 +98,10 @@ pub(crate) async fn redrive(pool: &Pool, id: Uuid, operator: &Operator) -> Resul
 /// [`Error`], when nothing was changed.
 pub(crate) async fn redrive_all(pool: &Pool, filter: Filter, operator: &Operator) -> Result<u64, Error> {
     let matching = matching(pool, filter).await?;
-    let handled =
-        matching.into_iter().filter_map(|(id, event_type)| Some((id, pool.resolve(&event_type)?.to_string())));
+    pool.look_elsewhere().await?;
+    let handled = matching
+        .into_iter()
+        .filter_map(|(id, event_type)| Some((id, pool.destination(&event_type).handler()?.to_string())));
     redrive_records(pool, handled.collect(), operator).await
 }
 

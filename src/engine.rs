@@ -18,8 +18,8 @@ use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
 use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
-use crate::persist::{self, OpenError, Reads, Record};
-use crate::process::{self, Begun, Parts, Pool, ProcessorPool};
+use crate::persist::{self, Listed, Listing, OpenError, Reads, Record};
+use crate::process::{self, Begun, Lane, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
 
@@ -168,8 +168,7 @@ impl Builder {
         let config = self.loaded.config;
         bus::prepare(config.bus.kind, &config.rabbitmq).await?;
         let metrics = Metrics::new()?;
-        let node = self.clock.new_id();
-        let ledger = persist::open(&config.database, node, metrics.clone()).await?;
+        let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, self.emitter);
         let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
         self.handlers.extend(self.with_means.into_iter().chain(configured).map(|handler| handler.with(&means)));
@@ -182,7 +181,11 @@ impl Builder {
             retry: config.retry.clone(),
             handlers: self.handlers,
         })?;
-        prepare(&pool).await?;
+        if let Err(error) = prepare(&pool, config.bus.kind).await {
+            // The first error says more than that of the close.
+            drop(pool.persist.close().await);
+            return Err(error);
+        }
         let path = Arbiter::new().handle();
         let broker = bus::open(config.bus.kind, &config.rabbitmq, &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
@@ -212,22 +215,25 @@ impl Builder {
 const LAST_ACCEPT: Duration = Duration::from_secs(5);
 
 /// What has to be done before anything is claimed.
-async fn prepare(pool: &Pool) -> Result<(), Error> {
-    let handlers: Vec<String> = pool.lanes().map(|lane| lane.name.to_string()).collect();
-    pool.persist.register(&node_name(), &handlers, pool.clock.now()).await?;
+async fn prepare(pool: &Pool, bus: bus::Kind) -> Result<(), Error> {
+    let listed = |lane: &Arc<Lane>| Listed { name: lane.name.to_string(), types: lane.patterns.clone() };
+    let listing = Listing { bus: bus.name().to_owned(), handlers: pool.lanes().map(listed).collect() };
+    pool.persist.register(&node_name(), &listing).await?;
+    pool.look_elsewhere().await?;
     process::take_over(pool).await?;
     process::rebind(pool).await?;
     pool.obey().await?;
     Ok(())
 }
 
-/// The node's name for people: this machine's.
+/// The node's name for people: this machine's, and the process's, as there may be several on one machine.
 fn node_name() -> String {
-    std::fs::read_to_string("/etc/hostname")
+    let machine = std::fs::read_to_string("/etc/hostname")
         .ok()
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "evenkeel".to_owned())
+        .unwrap_or_else(|| "evenkeel".to_owned());
+    format!("{machine}/{}", std::process::id())
 }
 
 /// Starts the actors of the path on a thread of their own, and waits until events can be worked off.
@@ -342,8 +348,11 @@ impl Engine {
     }
 
     async fn set_paused(&self, handler: &str, paused: bool, operator: &Operator) -> Result<(), Error> {
-        let lane = self.0.pool.lane(handler).ok_or_else(|| Error::NoSuchHandler(handler.to_owned()))?;
-        Ok(self.0.pool.pause(&lane, paused, operator).await?)
+        let pool = &self.0.pool;
+        if pool.lane(handler).is_none() && pool.types_elsewhere(handler).is_none() {
+            return Err(Error::NoSuchHandler(handler.to_owned()));
+        }
+        Ok(pool.pause(handler, paused, operator).await?)
     }
 
     /// The reading side of the ledger.

@@ -18,7 +18,10 @@ mod dialect;
 mod fault;
 mod finish;
 mod interest;
+mod late;
+mod lease;
 mod lineage;
+mod nodes;
 mod operate;
 mod outbox;
 #[cfg(test)]
@@ -33,9 +36,9 @@ mod search;
 mod tests;
 mod tx;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix::prelude::*;
 use sea_orm::DbErr;
@@ -47,7 +50,9 @@ pub use command::{Attempt, Due, Finish};
 pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
+pub use lease::{Changes, Lease, Loss, Peer};
 pub use lineage::{Act, Resubmission};
+pub use nodes::{Listed, Listing, Node, NodeState};
 pub use operate::{Action, Operation};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
@@ -55,7 +60,7 @@ pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
 pub use search::Found;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::telemetry::Metrics;
 use command::{Command, Reply};
 use tx::Tx;
@@ -64,7 +69,7 @@ use tx::Tx;
 const ACCEPT_ROOM: u32 = 32 * 1_024;
 
 /// How long the last commit may take when the ledger is closed.
-const CLOSING: std::time::Duration = std::time::Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The mailbox only carries: what is in it has found room before.
 const MAILBOX: usize = 65_536;
@@ -95,8 +100,11 @@ pub struct Persist {
     arbiter: ArbiterHandle,
     reads: Reads,
     writer: Arc<database::Connection>,
-    /// The boot-unique id of this process in the ledger.
-    pub node: Uuid,
+    lease: Lease,
+    /// How long the lease lasts, where it ends at all.
+    lasts: Duration,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 /// What [`open`] gives: the way to Persistence, and the lock on the database for as long as it is kept.
@@ -104,22 +112,32 @@ pub struct Persist {
 pub struct Ledger {
     /// The way to Persistence.
     pub persist: Persist,
-    /// Released when dropped. None where the connection that writes holds it.
+    /// Released when dropped. None where several nodes share the ledger.
     pub lock: Option<std::fs::File>,
 }
 
-/// Opens and migrates the database and starts Persistence on a thread of its own.
+/// Opens and migrates the database and starts Persistence on a thread of its own. On PostgreSQL the clock goes by the
+/// database's time from now on.
 ///
 /// # Errors
 /// [`OpenError`], which says what to do.
-pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledger, OpenError> {
+pub async fn open(config: &Config, clock: &Clock, metrics: Metrics) -> Result<Ledger, OpenError> {
     let database::Opened { writer, readers, lock } = database::open(config).await?;
+    writer.set(clock).await?;
+    let node = clock.new_id();
+    let lease = if lock.is_some() { Lease::endless(node) } else { Lease::to_be_had(node) };
+    readers.count_with(metrics.reader_pools_replaced.clone());
     let (queued, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(writer));
     let arbiter = Arbiter::new().handle();
-    let (commits, count) = (commit::Writer { db: Arc::clone(&writer), node, metrics }, Arc::clone(&queued));
+    let (commits, count) = (
+        commit::Writer { db: Arc::clone(&writer), lease: lease.clone(), metrics: metrics.clone() },
+        Arc::clone(&queued),
+    );
     let actor = Actor::start_in_arbiter(&arbiter, move |_| actor::Persistence::new(commits, count));
     let room = Arc::new(Semaphore::new(ACCEPT_ROOM as usize));
-    let persist = Persist { actor, room, queued, arbiter, reads: Reads { db: readers }, writer, node };
+    let (reads, clock) = (Reads { db: readers }, clock.clone());
+    let lasts = config.lease;
+    let persist = Persist { actor, room, queued, arbiter, reads, writer, lease, lasts, clock, metrics };
     Ok(Ledger { persist, lock })
 }
 
@@ -129,7 +147,7 @@ pub async fn open(config: &Config, node: Uuid, metrics: Metrics) -> Result<Ledge
 /// [`OpenError`], which says what to do.
 pub async fn migrate(config: &Config) -> Result<(), OpenError> {
     let opened = database::open(config).await?;
-    let closed = opened.readers.close().await.and(opened.writer.close().await);
+    let closed = opened.readers.close_by_ref().await.and(opened.writer.close().await);
     closed.map_err(OpenError::Closing)
 }
 
@@ -192,6 +210,34 @@ impl Persist {
         self.ask(|reply| Command::Operate { operation, reply }).await
     }
 
+    /// Puts what nodes that are gone had in hand out of it, as much as goes into one commit; gives what it did.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn take_over(&self, at: Timestamp) -> Result<Vec<Finish>, Error> {
+        self.ask(|reply| Command::TakeOver { at, reply }).await
+    }
+
+    /// Who this process is in the ledger, and whether it may start anything.
+    #[must_use]
+    pub const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Whether other nodes may work on the same ledger.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.writer, database::Connection::Postgres(_))
+    }
+
+    /// Forgets the nodes that were gone before this moment.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn forget_nodes(&self, before: Timestamp) -> Result<(), Error> {
+        self.ask(|reply| Command::ForgetNodes { before, reply }).await
+    }
+
     /// The reading side.
     #[must_use]
     pub const fn reads(&self) -> &Reads {
@@ -210,42 +256,48 @@ impl Persist {
         self.actor.connected()
     }
 
-    /// Writes this process into the list of nodes.
+    /// Writes this process into the list of nodes; it holds its lease then.
     ///
     /// # Errors
     /// The database's.
-    pub async fn register(&self, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
-        self.write(async |tx| recover::register(tx, self.node, name, handlers, now).await).await
+    pub async fn register(&self, name: &str, listing: &Listing) -> Result<(), DbErr> {
+        let (name, started_at) = (name.to_owned(), self.clock.now());
+        let handlers = serde_json::to_string(listing).map_err(|error| DbErr::Json(error.to_string()))?;
+        match &*self.writer {
+            database::Connection::Sqlite(_) => {
+                let node = self.lease.node();
+                self.write(async |tx| recover::register_alone(tx, node, &name, handlers, started_at).await).await
+            }
+            database::Connection::Postgres(writer) => {
+                let (myself, clock) = (lease::Myself { name, handlers, started_at }, self.clock.clone());
+                let metrics = self.metrics.clone();
+                lease::Keeper::start(&self.lease, writer.options(), self.lasts, myself, clock, metrics).await
+            }
+        }
     }
 
-    /// What processes that are gone had in hand, some of it, and whether they were stopping on purpose.
+    /// Whether a node that is gone has left anything that is to be taken over.
     ///
     /// # Errors
     /// The database's.
-    pub async fn orphans(&self) -> Result<Vec<(Orphan, bool)>, DbErr> {
-        let draining: HashMap<Uuid, bool> = recover::others(&self.reads.db, self.node).await?;
-        let orphans = recover::claims(&self.reads.db, self.node, true, 1_000).await?;
-        let whole = |orphan: Orphan| {
-            let drained = draining.get(&orphan.owner).copied().unwrap_or(false);
-            (orphan, drained)
-        };
-        Ok(orphans.into_iter().map(whole).collect())
+    pub async fn is_anything_left(&self) -> Result<bool, DbErr> {
+        recover::is_anything_left(&self.reads.db, self.lease.node()).await
     }
 
-    /// What this process has in hand, as the ledger knows it.
+    /// What nodes that are gone had in hand, some of it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn orphans(&self) -> Result<Vec<Orphan>, DbErr> {
+        recover::claims_of_the_gone(&self.reads.db, 1_000).await
+    }
+
+    /// What this process has in hand under any of its ids, as the ledger knows it.
     ///
     /// # Errors
     /// The database's.
     pub async fn own_claims(&self) -> Result<Vec<Orphan>, DbErr> {
-        recover::claims(&self.reads.db, self.node, false, 100_000).await
-    }
-
-    /// Closes the books of all other nodes, once nothing is theirs any more.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn bury_nodes(&self, now: Timestamp) -> Result<(), DbErr> {
-        self.write(async |tx| recover::bury_nodes(tx, self.node, now).await).await
+        recover::claims_of(&self.reads.db, &self.lease.nodes(), 100_000).await
     }
 
     /// Says that this process stops on purpose.
@@ -253,7 +305,9 @@ impl Persist {
     /// # Errors
     /// The database's.
     pub async fn draining(&self) -> Result<(), DbErr> {
-        self.write(async |tx| recover::drain(tx, self.node).await).await
+        self.lease.drains();
+        let node = self.lease.node();
+        self.write(async |tx| recover::drain(tx, node).await).await
     }
 
     /// Lets the running commit end, and closes the database. Who still waits for an answer then gets [`Error::Lost`].
@@ -263,9 +317,23 @@ impl Persist {
     pub async fn close(&self) -> Result<(), DbErr> {
         // Answered after everything that came before it. An error means that the ledger is away, or closed already.
         drop(tokio::time::timeout(CLOSING, self.claim(Vec::new())).await);
+        // Before the thread ends: a connection that was opened there ends with it.
+        self.retire().await;
         self.arbiter.stop();
         self.reads.db.close_by_ref().await?;
         self.writer.close().await
+    }
+
+    /// Ends the lease, so that nobody waits for it to run out. With the database away it runs out.
+    async fn retire(&self) {
+        self.lease.end().await;
+        let (node, now) = (self.lease.node(), self.clock.now());
+        let retiring = self.write(async |tx| recover::retire(tx, node, now).await);
+        match tokio::time::timeout(CLOSING, retiring).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the ledger could not be told that this node is gone"),
+            Err(_) => tracing::warn!("the ledger was too slow to be told that this node is gone"),
+        }
     }
 
     /// Writes beside Persistence: only at start and stop.

@@ -4,8 +4,10 @@
 //! lost here is found again in the ledger.
 
 mod attempt;
+mod binding;
 mod claims;
 mod config;
+mod elsewhere;
 mod hand;
 mod lane;
 mod lanes;
@@ -13,6 +15,7 @@ mod pool;
 mod processor;
 mod recovery;
 mod settled;
+mod sharing;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -24,11 +27,12 @@ use actix::prelude::*;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use uuid::Uuid;
 
+pub(crate) use binding::rebind;
 pub use config::{Config, Timeouts};
 pub use hand::InHand;
 pub(crate) use lane::Lane;
 pub(crate) use pool::{Begun, ProcessorPool};
-pub(crate) use recovery::{rebind, take_over};
+pub(crate) use recovery::take_over;
 
 use crate::clock::{Clock, Timestamp};
 use crate::dead_letter::Operator;
@@ -36,6 +40,7 @@ use crate::handle::{BindError, Registration, Routes};
 use crate::persist::{Claim, Entry, Persist, Record};
 use crate::retry::{RetryPolicy, RetryScheduler, Schedule};
 use crate::telemetry::Metrics;
+use elsewhere::Elsewhere;
 use hand::{Hand, Hold};
 use lane::{Admission, Slot};
 use processor::Processors;
@@ -57,6 +62,10 @@ pub(crate) struct Shared {
     settled: Settled,
     scheduler: OnceLock<Addr<RetryScheduler>>,
     suspects: Arc<Semaphore>,
+    elsewhere: Elsewhere,
+    looks: sharing::Looks,
+    /// Held while it is decided who is paused, in the ledger and here.
+    pauses: tokio::sync::Mutex<()>,
     cut: watch::Sender<bool>,
     draining: watch::Sender<bool>,
     deaths: Notify,
@@ -85,6 +94,7 @@ impl Pool {
     /// Builds the lanes and starts their handlers; nothing is claimed yet.
     pub(crate) fn new(parts: Parts) -> Result<Self, BindError> {
         let (lanes, routes) = lanes::build(&parts.pool, &parts.timeouts, &parts.retry, &parts.metrics, parts.handlers)?;
+        let hand = Arc::new(Hand::new(parts.persist.lease().clone()));
         Ok(Self(Arc::new(Shared {
             clock: parts.clock,
             persist: parts.persist,
@@ -93,10 +103,13 @@ impl Pool {
             processing_timeout: parts.timeouts.processing,
             lanes,
             routes,
-            hand: Arc::default(),
+            hand,
             settled: Settled::default(),
             scheduler: OnceLock::new(),
             suspects: Arc::new(Semaphore::new(1)),
+            elsewhere: Elsewhere::default(),
+            looks: sharing::Looks::default(),
+            pauses: tokio::sync::Mutex::default(),
             cut: watch::Sender::new(false),
             draining: watch::Sender::new(false),
             deaths: Notify::new(),
@@ -121,9 +134,17 @@ impl Pool {
         self.lanes.values()
     }
 
-    /// The handler of a type.
+    /// The handler of a type on this node.
     pub(crate) fn resolve(&self, event_type: &str) -> Option<&Arc<str>> {
         self.routes.resolve(event_type)
+    }
+
+    /// Where events of this type go.
+    pub(crate) fn destination(&self, event_type: &str) -> Destination {
+        match self.resolve(event_type).and_then(|name| self.lane(name)) {
+            Some(lane) => Destination::Here(lane),
+            None => self.elsewhere.resolve(event_type).map_or(Destination::Nowhere, Destination::Elsewhere),
+        }
     }
 
     /// What a lane has in hand, longest held first.
@@ -131,12 +152,18 @@ impl Pool {
         self.hand.of_lane(handler, limit)
     }
 
-    /// Decides how a new event of this lane enters the ledger.
-    pub(crate) fn admit(&self, lane: Option<&Arc<Lane>>, deliver_at: Option<Timestamp>) -> (Entry, Entrance) {
-        let Some(lane) = lane else { return (Entry::NoHandler, Entrance::nowhere()) };
-        if let Some(at) = deliver_at.filter(|at| *at > self.clock.now()) {
-            return (Entry::Scheduled(at), Entrance(Place::Later(Arc::clone(lane), at)));
-        }
+    /// Decides how a new event enters the ledger on its way to there.
+    pub(crate) fn admit(&self, destination: &Destination, deliver_at: Option<Timestamp>) -> (Entry, Entrance) {
+        let later = deliver_at.filter(|at| *at > self.clock.now());
+        let lane = match (destination, later) {
+            (Destination::Nowhere, _) => return (Entry::NoHandler, Entrance::nowhere()),
+            (Destination::Elsewhere(_), None) => return (Entry::Waiting, Entrance::nowhere()),
+            (Destination::Elsewhere(_), Some(at)) => return (Entry::Scheduled(at), Entrance::nowhere()),
+            (Destination::Here(lane), Some(at)) => {
+                return (Entry::Scheduled(at), Entrance(Place::Later(Arc::clone(lane), at)));
+            }
+            (Destination::Here(lane), None) => lane,
+        };
         match lane.admit(&self.hand, &self.clock) {
             Admission::Claim(hold) => (Entry::Claimed(hold.attempt_id), Entrance(Place::Claimed(hold))),
             Admission::Memory(slot) => (Entry::Waiting, Entrance(Place::Memory(slot))),
@@ -176,25 +203,38 @@ impl Pool {
     /// Pauses or resumes a handler, in the ledger first, so that it holds through a restart.
     pub(crate) async fn pause(
         &self,
-        lane: &Lane,
+        handler: &str,
         paused: bool,
         operator: &Operator,
     ) -> Result<(), crate::persist::Error> {
-        let action = crate::persist::Action::Pause { handler: lane.name.to_string(), paused };
+        let _pauses = self.pauses.lock().await;
+        let action = crate::persist::Action::Pause { handler: handler.to_owned(), paused };
         self.operate(action, &operator.name, operator.reason.clone()).await?;
-        lane.pause(paused);
-        self.announce(&lane.name);
+        if let Some(lane) = self.lane(handler) {
+            lane.pause(paused);
+            self.announce(handler);
+        }
         Ok(())
     }
 
-    /// Obeys what operators said of handlers before this process started.
+    /// Obeys what operators have said of handlers: before this process started, or to another node.
     pub(crate) async fn obey(&self) -> Result<(), sea_orm::DbErr> {
-        for name in self.persist.reads().paused().await? {
-            if let Some(lane) = self.lane(&name) {
-                lane.pause(true);
+        // What is being decided here is newer than what could be read.
+        let Ok(_pauses) = self.pauses.try_lock() else { return Ok(()) };
+        let paused = self.persist.reads().paused().await?;
+        for lane in self.lanes() {
+            let is_paused = paused.iter().any(|name| **name == *lane.name);
+            if lane.is_paused() != is_paused {
+                lane.pause(is_paused);
+                self.announce(&lane.name);
             }
         }
         Ok(())
+    }
+
+    /// The types of a handler that only other nodes have.
+    pub(crate) fn types_elsewhere(&self, handler: &str) -> Option<Vec<String>> {
+        self.elsewhere.types_of(handler)
     }
 
     fn schedule(&self, schedule: Schedule) {
@@ -273,6 +313,28 @@ impl Pool {
             }
         }
         self.lanes().for_each(|lane| lane.host.stop());
+    }
+}
+
+/// Where events of a type go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// Into a lane of this node.
+    Here(Arc<Lane>),
+    /// Into the lane of a handler that only other nodes have.
+    Elsewhere(Arc<str>),
+    /// Nobody handles them.
+    Nowhere,
+}
+
+impl Destination {
+    /// The name of the handler.
+    pub(crate) fn handler(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Here(lane) => Some(&lane.name),
+            Self::Elsewhere(handler) => Some(handler),
+            Self::Nowhere => None,
+        }
     }
 }
 

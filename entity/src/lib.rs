@@ -9,6 +9,7 @@ pub mod event_attempt;
 pub mod event_record;
 pub mod handler_state;
 pub mod idempotency_key;
+pub mod late_record;
 pub mod node;
 pub mod operator_action;
 pub mod resubmission;

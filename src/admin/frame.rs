@@ -65,7 +65,7 @@ impl Frame {
             theme: Theme::of(request),
             environment: (!environment.is_empty()).then(|| (environment.clone(), state.dashboard.colour)),
             dead: dead(state).await,
-            node: state.pool.persist.node,
+            node: state.pool.persist.lease().node(),
             uptime: shown::span(now.since(state.started_at)),
             now,
             path,

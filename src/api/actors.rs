@@ -173,7 +173,7 @@ fn handler<'a>(state: &State, lane: &'a Lane, counts: Option<&CountsByLane>) -> 
     });
     let view = LaneView {
         concurrency: lane.concurrency,
-        lane_depth: counts.map(|counts| queued(lane, counts)),
+        lane_depth: counts.map(|counts| queued(&lane.name, counts)),
         in_hand: in_hand.collect(),
     };
     Node {

@@ -1,7 +1,5 @@
 //! Handlers: how each fares, and pausing them.
 
-use std::sync::Arc;
-
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -24,7 +22,7 @@ use crate::process::Lane;
 #[schema(as = Handler)]
 struct View<'a> {
     name: &'a str,
-    /// A built-in kind, `actor` or `function`.
+    /// A built-in kind, `actor` or `function`; `elsewhere` if only other nodes have it.
     kind: &'a str,
     /// The patterns of the types that it gets.
     types: &'a [String],
@@ -58,11 +56,30 @@ impl<'a> View<'a> {
             types: &lane.patterns,
             state: state_of(lane),
             in_flight: lane.in_flight(),
-            queued: queued(lane, counts),
+            queued: queued(&lane.name, counts),
             queue_capacity: lane.capacity,
             concurrency: lane.concurrency,
             restarts: lane.host.restarts(),
             last_error: lane.host.last_error(),
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    /// A handler that only other nodes have.
+    fn elsewhere(name: &'a str, types: &'a [String], paused: bool, counts: &CountsByLane) -> Self {
+        let state = if paused { ActorState::Paused } else { ActorState::Running };
+        Self {
+            name,
+            kind: "elsewhere",
+            types,
+            state,
+            in_flight: 0,
+            queued: queued(name, counts),
+            queue_capacity: 0,
+            concurrency: 0,
+            restarts: 0,
+            last_error: None,
         }
     }
 }
@@ -114,11 +131,18 @@ async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bo
     let name = path::id_before_verb(request)?;
     let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
     let operator = operator::of(request, &parameters, &members);
-    let lane = state.pool.lane(&name).ok_or_else(|| missing(state, &name))?;
-    let (pool, changed) = (state.pool.clone(), Arc::clone(&lane));
-    carry_out(async move { pool.pause(&changed, paused, &operator).await }).await?;
+    let lane = state.pool.lane(&name);
+    let elsewhere = if lane.is_none() { state.pool.types_elsewhere(&name) } else { None };
+    if lane.is_none() && elsewhere.is_none() {
+        return Err(missing(state, &name));
+    }
+    let (pool, handler) = (state.pool.clone(), name.clone());
+    carry_out(async move { pool.pause(&handler, paused, &operator).await }).await?;
     let counts = state.reads().counts().await?;
-    Ok(HttpResponse::Ok().json(View::of(&lane, &counts)))
+    Ok(match &lane {
+        Some(lane) => HttpResponse::Ok().json(View::of(lane, &counts)),
+        None => HttpResponse::Ok().json(View::elsewhere(&name, &elsewhere.unwrap_or_default(), paused, &counts)),
+    })
 }
 
 fn missing(state: &State, name: &str) -> Problem {
@@ -141,6 +165,6 @@ pub(crate) fn state_of(lane: &Lane) -> ActorState {
 }
 
 /// Events of this lane that wait, in memory and in the ledger.
-pub(crate) fn queued(lane: &Lane, counts: &CountsByLane) -> i64 {
-    counts.get(&(lane.name.to_string(), Status::Pending)).copied().unwrap_or(0)
+pub(crate) fn queued(lane: &str, counts: &CountsByLane) -> i64 {
+    counts.get(&(lane.to_owned(), Status::Pending)).copied().unwrap_or(0)
 }

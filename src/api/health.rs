@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::State;
+use crate::persist::Loss;
 
 /// How long the ledger may think before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,6 +30,8 @@ enum ReadyOrNot {
 #[derive(Serialize, ToSchema)]
 struct Checks {
     ledger: LedgerCheck,
+    /// Whether this node may start handlers. On SQLite it always may.
+    lease: LeaseCheck,
     persistence: Check,
     intake: Check,
     /// Whether any of them lives.
@@ -57,6 +60,16 @@ enum LedgerCheck {
     Unreadable,
     #[serde(rename = "does not answer")]
     Silent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+enum LeaseCheck {
+    #[serde(rename = "ok")]
+    Ok,
+    #[serde(rename = "lost: the database did not let it be renewed in time")]
+    Unrenewed,
+    #[serde(rename = "lost: this node was fenced and has no new id yet")]
+    Fenced,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -103,6 +116,7 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
     let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
     let checks = Checks {
         ledger: ledger(&state).await,
+        lease: lease(&state),
         persistence: word(pool.persist.is_alive()),
         intake: word(state.intake.is_alive()),
         processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
@@ -112,6 +126,7 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
     let parts = [checks.persistence, checks.intake, checks.processors];
     let broker = checks.rabbitmq.unwrap_or(Check::Ok);
     if checks.ledger == LedgerCheck::Ok
+        && checks.lease == LeaseCheck::Ok
         && parts == [Check::Ok; 3]
         && broker == Check::Ok
         && checks.draining == Draining::No
@@ -127,6 +142,14 @@ async fn broker(state: &State) -> Option<Check> {
     match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
         Ok(Ok(())) => Some(Check::Ok),
         Ok(Err(_)) | Err(_) => Some(Check::Down),
+    }
+}
+
+fn lease(state: &State) -> LeaseCheck {
+    match state.pool.persist.lease().loss() {
+        None => LeaseCheck::Ok,
+        Some(Loss::Unrenewed) => LeaseCheck::Unrenewed,
+        Some(Loss::Fenced) => LeaseCheck::Fenced,
     }
 }
 

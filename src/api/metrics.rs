@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 )]
 pub(super) async fn text(state: Data<State>) -> Answer {
     let metrics = &state.pool.metrics;
+    metrics.lease_held.set(i64::from(state.pool.persist.lease().holds()));
     for lane in state.pool.lanes() {
         let running = i64::try_from(lane.in_flight()).unwrap_or(i64::MAX);
         metrics.in_flight.with_label_values(&[&*lane.name]).set(running);
@@ -51,7 +52,7 @@ async fn refresh(state: &State) -> Result<(), DbErr> {
         metrics.records.with_label_values(&[status.as_str()]).set(n);
     }
     for lane in state.pool.lanes() {
-        metrics.lane_depth.with_label_values(&[&*lane.name]).set(queued(lane, &counts));
+        metrics.lane_depth.with_label_values(&[&*lane.name]).set(queued(&lane.name, &counts));
     }
     let oldest = oldest_pending(state, now).await?;
     metrics.oldest_pending_seconds.set(oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64()));

@@ -21,8 +21,8 @@ pub(super) use refusals::{
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, pages, resubmission, schemas,
-    stats, submission,
+    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, nodes, pages, resubmission,
+    schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -70,6 +70,7 @@ use super::{
         handlers::resume,
         schemas::list,
         actors::tree,
+        nodes::list,
         stats::stats,
         metrics::text,
         health::live,

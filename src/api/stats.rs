@@ -77,7 +77,7 @@ pub(crate) async fn stats(state: Data<State>) -> Answer {
         draining: state.pool.is_draining(),
         uptime_ms: now.since(state.started_at).as_millis(),
         version: env!("CARGO_PKG_VERSION"),
-        node: state.pool.persist.node,
+        node: state.pool.persist.lease().node(),
         by_status: counts.iter().map(|(status, n)| (status.as_str(), *n)).collect(),
         by_final_status,
     }))

@@ -25,6 +25,16 @@ pub enum Kind {
     Rabbitmq,
 }
 
+impl Kind {
+    /// Its word in the ledger.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Rabbitmq => "rabbitmq",
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;

@@ -28,6 +28,7 @@ impl Config {
         check_retry(&KeyPath::new(&["retry"]), &self.retry, &mut found);
         check_bind(&self.server.bind, &mut found);
         check_database(&self.database.url, &mut found);
+        check_lease(self.database.lease, &mut found);
         check_rabbitmq(&self.rabbitmq, &mut found);
         check_log_level(&self.telemetry.log_level, &mut found);
         handlers::check(self, kinds, &mut found);
@@ -103,6 +104,16 @@ fn check_bind(bind: &str, found: &mut Vec<Problem>) {
     if !fine {
         let what = format!("`{bind}` is not host:port, such as 127.0.0.1:8080 or [::1]:8080");
         found.push(Problem::new(KeyPath::new(&["server", "bind"]), what));
+    }
+}
+
+/// A lease is renewed three times while it lasts, over a network, beside everything else.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+fn check_lease(lease: Duration, found: &mut Vec<Problem>) {
+    if lease < SHORTEST_LEASE {
+        let what = "must be at least 1s, or a node that is only busy would count as gone";
+        found.push(Problem::new(KeyPath::new(&["database", "lease"]), what));
     }
 }
 
@@ -222,6 +233,12 @@ mod tests {
         );
         assert!(problems("[database]\nurl = 'sqlite://'").contains("names no file"));
         Config::parse("[database]\nurl = 'sqlite:a.db'", "c").unwrap().check(&[]).unwrap();
+    }
+
+    #[test]
+    fn a_lease_leaves_time_to_renew_it() {
+        assert!(problems("[database]\nlease = '999ms'").starts_with("database.lease: must be at least 1s"));
+        Config::parse("[database]\nlease = '1s'", "c").unwrap().config.check(&[]).unwrap();
     }
 
     #[test]

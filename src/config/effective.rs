@@ -217,6 +217,7 @@ secret = 'whsec_hidden'
         url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
         max_connections = 4                            # default
         acquire_timeout = "2s"                         # default
+        lease = "15s"                                  # default
 
         [bus]
         kind = "embedded"  # default

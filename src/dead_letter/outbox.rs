@@ -1,7 +1,8 @@
 //! The outbox: deaths of a broker's events are published to its dead-letter queue, at least once, one message a death.
 //!
 //! The ledger is the list of what is to do: a message is sent, confirmed and then written down as published, in this
-//! order, so that a crash in between sends it again and never forgets it. Only Persistence writes that down.
+//! order, so that a crash in between sends it again and never forgets it. Only Persistence writes that down. Of several
+//! nodes one publishes, also what died on the others; when it is gone, the next goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use crate::bus::{Broker, Message as Published, Publish, PublishError};
 use crate::persist::Death;
 use crate::process::Pool;
 
-/// How often the ledger is looked at when nobody announces a death: other nodes die without a word.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the ledger is looked at when nobody announces a death: other nodes write theirs down without a word.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long to wait before what could not be published is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -63,36 +64,42 @@ impl Actor for Outbox {
 async fn run(pool: Pool, broker: Arc<Broker>) {
     loop {
         let died = pool.died();
-        let wait = match publish_all(&pool, &broker).await {
-            Ok(()) => LOOK,
-            Err(why) => {
-                tracing::warn!(why, "dead letters cannot be published; trying again");
-                AGAIN
-            }
-        };
+        let published = publish_all(&pool, &broker).await;
+        if let Err(why) = &published {
+            tracing::warn!(why, "dead letters cannot be published; trying again");
+        }
         tokio::select! {
             biased;
             () = pool.drained() => return,
-            () = died, if wait == LOOK => {}
-            () = tokio::time::sleep(wait) => {}
+            () = died, if published.is_ok() => {}
+            () = tokio::time::sleep(if published.is_ok() { LOOK } else { AGAIN }) => {}
         }
     }
 }
 
-/// Publishes what there is, oldest first.
+/// Publishes what there is, oldest first, as long as it is this node's to do.
 async fn publish_all(pool: &Pool, broker: &Broker) -> Result<(), String> {
-    while !pool.is_draining() {
+    loop {
+        if !is_ours(pool, broker) {
+            return Ok(());
+        }
         let deaths = pool.persist.reads().deaths(broker.name, BATCH).await.map_err(|error| error.to_string())?;
         if deaths.is_empty() {
-            break;
+            return Ok(());
         }
         for death in deaths {
+            if !is_ours(pool, broker) {
+                return Ok(());
+            }
             publish(pool, broker, &death).await.map_err(|error| error.to_string())?;
             let key = vec![(death.record.id, death.round)];
             pool.persist.published(key, pool.clock.now()).await.map_err(|error| error.to_string())?;
         }
     }
-    Ok(())
+}
+
+fn is_ours(pool: &Pool, broker: &Broker) -> bool {
+    !pool.is_draining() && pool.is_eldest_on(broker.name)
 }
 
 async fn publish(pool: &Pool, broker: &Broker, death: &Death) -> Result<(), PublishError> {

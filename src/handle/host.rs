@@ -35,8 +35,11 @@ pub(crate) enum Ended {
 }
 
 /// Whether a delivery has started: it starts once, or is recalled once, never both.
-#[derive(Debug, Default)]
-pub(crate) struct Start(Mutex<Started>);
+pub(crate) struct Start {
+    started: Mutex<Started>,
+    /// Asked at the last moment before user code.
+    may: Box<dyn Fn() -> bool + Send + Sync>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Started {
@@ -47,19 +50,25 @@ enum Started {
 }
 
 impl Start {
-    /// Starts it, unless it was recalled.
+    /// It starts only if it may at that moment.
+    pub(crate) fn when(may: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { started: Mutex::default(), may: Box::new(may) }
+    }
+
+    /// Starts it, unless it was recalled or may not start any more, which counts as recalled.
     pub(super) fn begin(&self) -> bool {
-        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let begins = matches!(*started, Started::Not);
-        if begins {
-            *started = Started::At(Instant::now());
+        let mut started = lock(&self.started);
+        if !matches!(*started, Started::Not) {
+            return false;
         }
-        begins
+        let may = (self.may)();
+        *started = if may { Started::At(Instant::now()) } else { Started::Recalled };
+        may
     }
 
     /// Recalls it, unless it has started; then says when it did.
     pub(crate) fn recall(&self) -> Result<(), Instant> {
-        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut started = lock(&self.started);
         if let Started::At(at) = *started {
             return Err(at);
         }
@@ -69,7 +78,7 @@ impl Start {
 
     /// When it started, if it did.
     pub(crate) fn at(&self) -> Option<Instant> {
-        let started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = lock(&self.started);
         if let Started::At(at) = *started { Some(at) } else { None }
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, checksum};
 use crate::lifecycle::Status;
 use crate::persist::{self, Claim, Entry, NewRecord, Origin, Taken, Wanted};
-use crate::process::{Entrance, Lane, Pool};
+use crate::process::{Destination, Entrance, Lane, Pool};
 
 /// An event that has arrived.
 #[derive(Clone, Debug)]
@@ -95,6 +95,7 @@ pub(super) async fn take_in(
     if arrivals.is_empty() {
         return Ok(Vec::new());
     }
+    look_elsewhere(pool, &arrivals).await;
     let (records, entering): (Vec<_>, Vec<_>) = arrivals.into_iter().map(|arrival| prepare(pool, arrival)).unzip();
     let taken = pool.persist.accept(records, wanted).await;
     let lanes: Vec<Arc<Lane>> = entering.iter().filter_map(|event| event.lane.clone()).collect();
@@ -113,6 +114,16 @@ pub(super) async fn take_in(
     entered
 }
 
+/// Before an event is without a handler: a node that has one may have started a moment ago.
+async fn look_elsewhere(pool: &Pool, arrivals: &[Arrival]) {
+    let is_nowhere = |arrival: &Arrival| matches!(pool.destination(&arrival.event.event_type), Destination::Nowhere);
+    if arrivals.iter().filter(|arrival| arrival.flaw.is_none()).any(is_nowhere)
+        && let Err(error) = pool.look_elsewhere().await
+    {
+        tracing::warn!(%error, "cannot ask which handlers other nodes have");
+    }
+}
+
 fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
     let Arrival { id, event, flaw, origin, redelivered } = arrival;
     let created_at = pool.clock.now();
@@ -126,14 +137,14 @@ fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
         extensions: event.extensions,
         data: event.payload,
     });
-    let lane = match &flaw {
+    let destination = match &flaw {
         // Its type is none that anybody has given it.
-        Some(Flaw::Unreadable(_)) => None,
-        _ => pool.resolve(&event.event_type).and_then(|name| pool.lane(name)),
+        Some(Flaw::Unreadable(_)) => Destination::Nowhere,
+        _ => pool.destination(&event.event_type),
     };
     let (entry, entrance) = match &flaw {
         Some(flaw) => (Entry::Invalid(flaw.to_string()), Entrance::nowhere()),
-        None => pool.admit(lane.as_ref(), deliver_at),
+        None => pool.admit(&destination, deliver_at),
     };
     let attempt_id = if let Entry::Claimed(attempt_id) = entry { Some(attempt_id) } else { None };
     let record = NewRecord {
@@ -141,11 +152,12 @@ fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
         event: Arc::clone(&event),
         checksum: checksum(&event.event_type, &event.data),
         origin: origin.clone(),
-        handler: lane.as_ref().map(|lane| Arc::clone(&lane.name)),
+        handler: destination.handler().cloned(),
         redelivered,
         created_at,
         entry,
     };
+    let lane = if let Destination::Here(lane) = destination { Some(lane) } else { None };
     (record, Entering { id, event, origin, lane, flaw, entrance, attempt_id, created_at })
 }
 
@@ -169,6 +181,8 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Entered {
                 (None, None) => Outcome::New(status),
             }
         }
+        // What is kept here for its way is given back: it is on its way elsewhere.
+        Taken::MovedOn(status) => Outcome::New(status),
         Taken::Duplicate { of, status } => {
             count(Status::Duplicate);
             Outcome::Duplicate { of, status }

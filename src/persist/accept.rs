@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
+use super::late;
 use super::record::{Entry, NewRecord, Taken};
 use super::rows::{
     Bulk,
@@ -33,7 +34,7 @@ pub(super) const HOLDERS: Bulk = Bulk {
 };
 
 pub(super) const PRESENT: Bulk = Bulk {
-    head: "SELECT r.id, r.status, r.duplicate_of, o.status AS original FROM (",
+    head: "SELECT r.id, r.status, r.attempt_id, r.duplicate_of, o.status AS original FROM (",
     types: &[Id],
     row: "(?)",
     tail: ") AS v JOIN event_record r ON r.id = v.column1 LEFT JOIN event_record o ON o.id = r.duplicate_of",
@@ -73,7 +74,7 @@ pub(super) async fn accept(
     let mut answers = if careful { present(tx, records).await? } else { HashMap::new() };
     let missing: Vec<&NewRecord> = records.iter().copied().filter(|record| !answers.contains_key(&record.id)).collect();
     let holders = hold_keys(tx, &missing).await?;
-    let mut values = Vec::with_capacity(missing.len() * 27);
+    let (mut values, mut written) = (Vec::with_capacity(missing.len() * 27), Vec::with_capacity(missing.len()));
     for record in missing {
         let answer = decide(record, &holders);
         let Some(status) = status_of(&answer) else {
@@ -81,17 +82,20 @@ pub(super) async fn accept(
             continue;
         };
         push_row(&mut values, record, &answer, status, node);
+        written.push(record);
         let step = transition(Verb::Accept, None, status).map_err(|illegal| Fault::Refused(illegal.to_string()))?;
         counts.step(record.handler.as_deref().unwrap_or_default(), step);
         answers.insert(record.id, answer);
     }
     RECORDS.execute(tx, values).await?;
+    late::note(tx, &written).await?;
     Ok(records.iter().filter_map(|record| answers.remove(&record.id)).collect())
 }
 
 /// What an earlier try of the same commands has written already.
 async fn present(tx: &Tx, records: &[&NewRecord]) -> Result<HashMap<Uuid, Taken>, Fault> {
     let rows = PRESENT.query(tx, records.iter().map(|record| record.id.into()).collect()).await?;
+    let entries: HashMap<Uuid, &Entry> = records.iter().map(|record| (record.id, &record.entry)).collect();
     let mut found = HashMap::new();
     for row in rows {
         let id: Uuid = row.try_get("", "id")?;
@@ -102,7 +106,14 @@ async fn present(tx: &Tx, records: &[&NewRecord]) -> Result<HashMap<Uuid, Taken>
                 Taken::Duplicate { of, status: original.as_deref().map_or(Ok(Status::Pending), word)? }
             }
             (Some(of), _) => Taken::Conflict { of },
-            (None, status) => Taken::New(status),
+            (None, status) => {
+                let claim: Option<Uuid> = row.try_get("", "attempt_id")?;
+                if entries.get(&id).is_some_and(|entry| entry.stands(status, claim)) {
+                    Taken::New(status)
+                } else {
+                    Taken::MovedOn(status)
+                }
+            }
         };
         found.insert(id, answer);
     }
@@ -174,7 +185,7 @@ fn decide(record: &NewRecord, holders: &Holders) -> Taken {
 /// Where the new row stands, if there is to be one.
 const fn status_of(answer: &Taken) -> Option<Status> {
     match answer {
-        Taken::New(status) => Some(*status),
+        Taken::New(status) | Taken::MovedOn(status) => Some(*status),
         Taken::Duplicate { .. } => Some(Status::Duplicate),
         Taken::Conflict { .. } => Some(Status::Invalid),
         Taken::Redelivered => None,
@@ -197,7 +208,7 @@ fn push_row(values: &mut Vec<Value>, record: &NewRecord, answer: &Taken, status:
         _ => None,
     };
     let (duplicate_of, error) = match answer {
-        Taken::New(_) | Taken::Redelivered => match &record.entry {
+        Taken::New(_) | Taken::MovedOn(_) | Taken::Redelivered => match &record.entry {
             Entry::Invalid(why) => (None, Some(clean(why))),
             _ => (None, None),
         },

@@ -8,6 +8,7 @@ use super::chemical::ChemicalChange;
 use super::interest::Wanted;
 use super::operate::Operation;
 use super::record::{Claim, NewRecord, Record, Taken};
+use super::recover::TAKEN_AT_ONCE;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Transition};
 
@@ -23,6 +24,8 @@ pub(super) enum Command {
     Keep { change: Box<ChemicalChange>, reply: Reply<()> },
     Published { deaths: Vec<(Uuid, u32)>, at: Timestamp, reply: Reply<()> },
     Operate { operation: Operation, reply: Reply<u64> },
+    TakeOver { at: Timestamp, reply: Reply<Vec<Finish>> },
+    ForgetNodes { before: Timestamp, reply: Reply<()> },
 }
 
 impl actix::Message for Command {
@@ -37,7 +40,9 @@ pub(super) enum Answer {
     Finished(bool),
     Kept,
     Published,
+    Forgotten,
     Operated(u64),
+    TakenOver(Vec<Finish>),
 }
 
 /// Takes due events in hand, from the head of what waits.
@@ -144,6 +149,8 @@ impl Command {
             Self::Keep { .. } => 1,
             Self::Published { deaths, .. } => deaths.len(),
             Self::Operate { .. } => 1,
+            Self::TakeOver { .. } => TAKEN_AT_ONCE,
+            Self::ForgetNodes { .. } => 1,
         }
     }
 
@@ -198,6 +205,8 @@ impl Command {
             (Self::Keep { reply, .. }, Answer::Kept) => drop(reply.send(Ok(()))),
             (Self::Published { reply, .. }, Answer::Published) => drop(reply.send(Ok(()))),
             (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
+            (Self::TakeOver { reply, .. }, Answer::TakenOver(answer)) => drop(reply.send(Ok(answer))),
+            (Self::ForgetNodes { reply, .. }, Answer::Forgotten) => drop(reply.send(Ok(()))),
             (command, _) => command.refuse("the answer is of another kind"),
         }
     }
@@ -213,6 +222,8 @@ impl Command {
             Self::Keep { reply, .. } => drop(reply.send(Err(error()))),
             Self::Published { reply, .. } => drop(reply.send(Err(error()))),
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
+            Self::TakeOver { reply, .. } => drop(reply.send(Err(error()))),
+            Self::ForgetNodes { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
 }

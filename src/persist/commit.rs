@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::chemical::{self, ChemicalChange};
 use super::command::{Answer, Command, Finish};
 use super::counts::Counts;
 use super::database::Connection;
 use super::fault::Fault;
+use super::lease::Lease;
 use super::record::{Claim, NewRecord, Taken};
 use super::tx::Tx;
-use super::{accept, claim, finish, operate, outbox};
+use super::{accept, claim, finish, nodes, operate, outbox, recover};
 use crate::telemetry::Metrics;
 
 /// What a commit needs.
 #[derive(Clone)]
 pub(super) struct Writer {
     pub db: Arc<Connection>,
-    pub node: Uuid,
+    pub lease: Lease,
     pub metrics: Metrics,
 }
 
@@ -132,38 +132,46 @@ impl Writer {
     /// All statements of the transaction: what goes out of hand first, then what comes in hand, then what handlers keep
     /// in tables of their own, then what is new.
     async fn fill(&self, tx: &Tx, commands: &[Command], careful: bool) -> Result<Vec<Answer>, Fault> {
-        let mut counts = Counts::default();
+        // The same in all of the transaction, whatever happens to the lease meanwhile.
+        let (mut counts, node) = (Counts::default(), self.lease.node());
         let finishes: Vec<&Finish> = commands.iter().filter_map(Command::as_finish).collect();
         let claims: Vec<&Claim> = commands.iter().flat_map(Command::as_claims).collect();
         let changes: Vec<&ChemicalChange> = commands.iter().filter_map(Command::as_change).collect();
         let accepts: Vec<&NewRecord> = commands.iter().flat_map(Command::as_records).collect();
         let mut finished = finish::finish(tx, &finishes, careful, &mut counts).await?.into_iter();
-        let mut claimed = claim::claim(tx, &claims, careful, self.node, &mut counts).await?.into_iter();
+        let mut claimed = claim::claim(tx, &claims, careful, node, &mut counts).await?.into_iter();
         let mut others = Vec::new();
         for command in commands {
             match command {
+                // It was asked for before the lease ran out; the others have it now.
+                Command::ClaimDue { .. } if !self.lease.holds() => others.push(Answer::Due(Vec::new())),
                 Command::ClaimDue { due, .. } => {
-                    others.push(Answer::Due(claim::claim_due(tx, due, self.node, &mut counts).await?));
+                    others.push(Answer::Due(claim::claim_due(tx, due, node, &mut counts).await?));
                 }
                 Command::Operate { operation, .. } => {
                     others.push(Answer::Operated(operate::operate(tx, operation, &mut counts).await?));
                 }
+                Command::TakeOver { at, .. } => {
+                    others.push(Answer::TakenOver(recover::take_over(tx, node, *at, &mut counts).await?));
+                }
                 Command::Published { deaths, at, .. } => outbox::published(tx, deaths, *at).await?,
+                Command::ForgetNodes { before, .. } => nodes::forget(tx, *before).await?,
                 _ => {}
             }
         }
         chemical::keep(tx, &changes).await?;
         let mut accepted: std::vec::IntoIter<Taken> =
-            accept::accept(tx, &accepts, careful, self.node, &mut counts).await?.into_iter();
-        counts.write(tx, self.node).await?;
+            accept::accept(tx, &accepts, careful, node, &mut counts).await?.into_iter();
+        counts.write(tx, node).await?;
         let mut others = others.into_iter();
         let answers = commands.iter().filter_map(|command| match command {
             Command::Finish { .. } => finished.next().map(Answer::Finished),
             Command::Keep { .. } => Some(Answer::Kept),
             Command::Published { .. } => Some(Answer::Published),
+            Command::ForgetNodes { .. } => Some(Answer::Forgotten),
             Command::Claim { claims, .. } => Some(Answer::Claimed(claimed.by_ref().take(claims.len()).collect())),
             Command::Accept { records, .. } => Some(Answer::Accepted(accepted.by_ref().take(records.len()).collect())),
-            Command::ClaimDue { .. } | Command::Operate { .. } => others.next(),
+            Command::ClaimDue { .. } | Command::Operate { .. } | Command::TakeOver { .. } => others.next(),
         });
         Ok(answers.collect())
     }

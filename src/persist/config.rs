@@ -22,6 +22,11 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "written::duration")]
     pub acquire_timeout: Duration,
+    /// How long a node counts as alive without a sign; it gives one three times as often. When it is over, others take
+    /// over what the node had in hand, and the node itself starts nothing. The same for all nodes; PostgreSQL only.
+    #[serde(with = "humantime_serde")]
+    #[schemars(schema_with = "written::duration")]
+    pub lease: Duration,
 }
 
 impl Default for Config {
@@ -30,6 +35,7 @@ impl Default for Config {
             url: "sqlite://evenkeel-data/evenkeel.db".to_owned(),
             max_connections: 4,
             acquire_timeout: Duration::from_secs(2),
+            lease: Duration::from_secs(15),
         }
     }
 }

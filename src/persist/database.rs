@@ -1,6 +1,7 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
 mod postgres;
+mod readers;
 mod socket;
 mod sqlite;
 mod transaction;
@@ -15,6 +16,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 
 use super::Config;
 use super::tx::Tx;
+use crate::clock::Clock;
+pub(super) use postgres::connect;
+pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;
 
 /// Why the ledger could not be opened.
@@ -100,11 +104,6 @@ pub enum OpenError {
         /// Why.
         source: DbErr,
     },
-    /// Another process has the ledger.
-    #[error(
-        "another process is using {0}. A ledger serves one process: stop that one, or give this one another database"
-    )]
-    TakenServer(String),
     /// The server does not write through.
     #[error("PostgreSQL at {0} runs with fsync = off: a power cut would lose accepted events. Turn it on")]
     NotDurable(String),
@@ -172,8 +171,8 @@ impl fmt::Debug for Location {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub writer: Connection,
-    pub readers: DatabaseConnection,
-    /// PostgreSQL's lock goes with the connection that writes.
+    pub readers: Readers,
+    /// PostgreSQL has none: several nodes share it.
     pub lock: Option<File>,
 }
 
@@ -189,6 +188,14 @@ impl Connection {
         match self {
             Self::Sqlite(writer) => writer.begin().await.map(Tx::Sqlite),
             Self::Postgres(writer) => writer.begin().await.map(Tx::Postgres),
+        }
+    }
+
+    /// Sets the clock by the time of a database that others share.
+    pub(super) async fn set(&self, clock: &Clock) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(writer) => writer.set(clock).await,
         }
     }
 
@@ -226,7 +233,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     match Location::of(&config.url)? {
         Location::Sqlite(path) => {
             let (writer, readers, lock) = sqlite::open(path, config).await?;
-            Ok(Opened { writer: Connection::Sqlite(writer), readers, lock: Some(lock) })
+            Ok(Opened { writer: Connection::Sqlite(writer), readers: Readers::local(readers), lock: Some(lock) })
         }
         Location::Postgres(options) => {
             let (writer, readers) = postgres::open(*options, config).await?;

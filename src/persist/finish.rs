@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::claim::STANDING;
+use super::claim::held;
 use super::column::{clean, final_word, signed};
 use super::command::Finish;
 use super::counts::Counts;
@@ -76,25 +76,18 @@ pub(super) async fn finish(
 ) -> Result<Vec<bool>, Fault> {
     let (mut mine, mut written) = (None, HashSet::new());
     if careful {
-        mine = Some(held(tx, finishes).await?);
+        mine = Some(held(tx, finishes.iter().map(|finish| finish.record_id)).await?);
         written = done(tx, finishes).await?;
     }
     let is_mine = |finish: &Finish| mine.as_ref().is_none_or(|mine| mine.contains(&finish.attempt_id));
-    let ours: Vec<&Finish> = finishes.iter().copied().filter(|finish| is_mine(finish)).collect();
+    let mut ours: Vec<&Finish> = finishes.iter().copied().filter(|finish| is_mine(finish)).collect();
+    // In one order on all nodes: two of them that finish the same events wait for each other, and never both do.
+    ours.sort_unstable_by_key(|finish| finish.record_id);
     write(tx, &ours, counts).await?;
     let lost = |finish: &Finish| !is_mine(finish) && !written.contains(&finish.attempt_id);
     let fenced: Vec<&Finish> = finishes.iter().copied().filter(|finish| lost(finish)).collect();
     annotate(tx, &fenced).await?;
     Ok(finishes.iter().map(|finish| is_mine(finish) || written.contains(&finish.attempt_id)).collect())
-}
-
-async fn held(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {
-    let ids = finishes.iter().map(|finish| finish.record_id.into()).collect();
-    let mut held = HashSet::new();
-    for row in STANDING.query(tx, ids).await? {
-        held.extend(row.try_get::<Option<Uuid>>("", "attempt_id")?);
-    }
-    Ok(held)
 }
 
 async fn done(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {

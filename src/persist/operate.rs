@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::column::{WAITING, clean, word};
 use super::counts::Counts;
-use super::dialect::statement;
+use super::dialect::{skip_locked, statement};
 use super::fault::Fault;
 use super::lineage;
 use super::rows::{
@@ -58,7 +58,8 @@ pub enum Action {
         /// The record of the event.
         record: Uuid,
     },
-    /// Nobody handles these events any more, or another handler does: from this lane and type to that lane.
+    /// Nobody handles these events any more, or another handler does: from this lane and type to that lane. It changes a
+    /// part of them at a time.
     Rebind {
         /// The lane they wait in.
         from: String,
@@ -98,22 +99,39 @@ impl Action {
     }
 }
 
-const REDRIVE: Bulk = Bulk {
+/// So many records get another handler at a time; who asks for it asks until there are none left.
+const MOST_REBOUND: usize = 5_000;
+
+pub(super) const REDRIVE: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'PENDING', final_status = NULL, completed_at = NULL, retry_count = 0, \
            crash_count = 0, round = round + 1, handler_name = v.column2, next_attempt_at = v.column3, \
            updated_at = v.column3 FROM (",
-    types: &[Id, Text, Long],
-    row: "(?, ?, ?)",
-    tail: ") AS v WHERE event_record.id = v.column1 \
-           AND event_record.final_status IN ('DEAD_LETTER', 'NO_HANDLER')",
+    types: &[Id, Text, Long, Text],
+    row: "(?, ?, ?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.status = v.column4",
 };
 
-const DISCARD: Bulk = Bulk {
+pub(super) const DISCARD: Bulk = Bulk {
     head: "UPDATE event_record SET status = 'DISCARDED', final_status = 'DISCARDED', next_attempt_at = NULL, \
            completed_at = v.column2, updated_at = v.column2 FROM (",
-    types: &[Id, Long],
-    row: "(?, ?)",
-    tail: ") AS v WHERE event_record.id = v.column1",
+    types: &[Id, Long, Text],
+    row: "(?, ?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.status = v.column3",
+};
+
+const REBIND: Bulk = Bulk {
+    head: "UPDATE event_record SET handler_name = v.column2, updated_at = v.column3 FROM (",
+    types: &[Id, Text, Long, Text],
+    row: "(?, ?, ?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.status = v.column4",
+};
+
+const UNBIND: Bulk = Bulk {
+    head: "UPDATE event_record SET status = 'NO_HANDLER', final_status = 'NO_HANDLER', next_attempt_at = NULL, \
+           updated_at = v.column2, completed_at = v.column2 FROM (",
+    types: &[Id, Long, Text],
+    row: "(?, ?, ?)",
+    tail: ") AS v WHERE event_record.id = v.column1 AND event_record.status = v.column3",
 };
 
 const RESOLVE: Bulk = Bulk {
@@ -143,8 +161,10 @@ pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts)
 /// One record's standing before an operation.
 type Standing = (Uuid, String, Option<String>);
 
-/// Those of the records that this verb may start from, with where they stand and in which lane.
-async fn standing(tx: &Tx, verb: Verb, records: &[Uuid]) -> Result<Vec<(Uuid, Status, String)>, Fault> {
+/// Those of the records that this verb may start from, with where they stand and in which lane. There they stay until
+/// the commit; they are locked in one order on all nodes, so that two of them never wait for each other.
+async fn standing(tx: &Tx, verb: Verb, mut records: Vec<Uuid>) -> Result<Vec<(Uuid, Status, String)>, Fault> {
+    records.sort_unstable();
     let mut found = Vec::with_capacity(records.len());
     for ids in records.chunks(500) {
         let rows: Vec<Standing> = event_record::Entity::find()
@@ -152,6 +172,7 @@ async fn standing(tx: &Tx, verb: Verb, records: &[Uuid]) -> Result<Vec<(Uuid, St
             .columns([event_record::Column::Id, event_record::Column::Status, event_record::Column::HandlerName])
             .filter(event_record::Column::Id.is_in(ids.iter().copied()))
             .order_by_asc(event_record::Column::Id)
+            .lock_exclusive()
             .into_tuple()
             .all(tx)
             .await?;
@@ -169,28 +190,28 @@ async fn redrive(tx: &Tx, records: &[(Uuid, String)], at: Timestamp, counts: &mu
     let ids: Vec<Uuid> = records.iter().map(|(id, _)| *id).collect();
     let lanes: std::collections::HashMap<Uuid, &str> =
         records.iter().map(|(id, handler)| (*id, handler.as_str())).collect();
-    let found = standing(tx, Verb::Redrive, &ids).await?;
+    let found = standing(tx, Verb::Redrive, ids).await?;
     let (mut values, mut resolved) = (Vec::new(), Vec::new());
     for (id, status, old) in &found {
         let new = lanes.get(id).copied().unwrap_or_default();
-        values.extend([Value::from(*id), new.into(), at.0.into()]);
+        values.extend([Value::from(*id), new.into(), at.0.into(), status.as_str().into()]);
         resolved.extend([Value::from(*id), "REDRIVEN".into()]);
         counts.step_between(old, new, legal(Verb::Redrive, *status, Status::Pending)?);
     }
-    REDRIVE.execute(tx, values).await?;
+    all(REDRIVE.execute(tx, values).await?, found.len())?;
     RESOLVE.execute(tx, resolved).await?;
     Ok(found.len() as u64)
 }
 
 async fn discard(tx: &Tx, verb: Verb, records: &[Uuid], at: Timestamp, counts: &mut Counts) -> Result<u64, Fault> {
-    let found = standing(tx, verb, records).await?;
+    let found = standing(tx, verb, records.to_vec()).await?;
     let (mut values, mut resolved) = (Vec::new(), Vec::new());
     for (id, status, handler) in &found {
-        values.extend([Value::from(*id), at.0.into()]);
+        values.extend([Value::from(*id), at.0.into(), status.as_str().into()]);
         resolved.extend([Value::from(*id), "DISCARDED".into()]);
         counts.step(handler, legal(verb, *status, Status::Discarded)?);
     }
-    DISCARD.execute(tx, values).await?;
+    all(DISCARD.execute(tx, values).await?, found.len())?;
     RESOLVE.execute(tx, resolved).await?;
     Ok(found.len() as u64)
 }
@@ -218,30 +239,37 @@ async fn rebind(
     let mut rebound = 0;
     // The two indexes of what waits, one after the other.
     for crashes in ["crash_count < 2", "crash_count >= 2"] {
-        let which = format!("WHERE {WAITING} AND {crashes} AND handler_name = ? AND event_type = ?");
-        let count = format!("SELECT status, COUNT(*) AS n FROM event_record {which} GROUP BY status");
         let backend = tx.get_database_backend();
-        let values = [from.into(), event_type.into()];
-        for row in tx.query_all_raw(statement(backend, &count, values)).await? {
-            let (status, n): (Status, i64) = (word(&row.try_get::<String>("", "status")?)?, row.try_get("", "n")?);
-            let step = to.map_or_else(|| legal(Verb::Unbind, status, Status::NoHandler).map(Some), |_| Ok(None))?;
-            counts.add(from, status, -n);
-            counts.add(to.unwrap_or(from), step.map_or(status, Transition::to), n);
+        let sql = format!(
+            "SELECT id, status FROM event_record WHERE {WAITING} AND {crashes} AND handler_name = ? AND event_type = ? \
+             LIMIT {MOST_REBOUND}{}",
+            skip_locked(backend)
+        );
+        let rows = tx.query_all_raw(statement(backend, &sql, [from.into(), event_type.into()])).await?;
+        let mut values = Vec::with_capacity(rows.len() * 4);
+        for row in &rows {
+            let (id, status): (Uuid, Status) = (row.try_get("", "id")?, word(&row.try_get::<String>("", "status")?)?);
+            values.push(id.into());
+            values.extend(to.map(Value::from));
+            values.extend([at.0.into(), status.as_str().into()]);
+            match to {
+                Some(to) => {
+                    counts.add(from, status, -1);
+                    counts.add(to, status, 1);
+                }
+                None => counts.step(from, legal(Verb::Unbind, status, Status::NoHandler)?),
+            }
         }
-        let (set, mut values) = match to {
-            Some(to) => ("handler_name = ?, updated_at = ?", vec![Value::from(to), at.0.into()]),
-            None => (
-                "status = 'NO_HANDLER', final_status = 'NO_HANDLER', next_attempt_at = NULL, updated_at = ?, \
-                 completed_at = ?",
-                vec![at.0.into(), at.0.into()],
-            ),
-        };
-        values.extend([from.into(), event_type.into()]);
-        let update = format!("UPDATE event_record SET {set} {which}");
-        let updated = tx.execute_raw(statement(backend, &update, values)).await?;
-        rebound += updated.rows_affected();
+        let bulk = if to.is_some() { REBIND } else { UNBIND };
+        all(bulk.execute(tx, values).await?, rows.len())?;
+        rebound += rows.len() as u64;
     }
     Ok(rebound)
+}
+
+/// All rows that were read have changed: on a ledger that others write to, they are locked since.
+fn all(changed: u64, read: usize) -> Result<(), Fault> {
+    if changed == read as u64 { Ok(()) } else { Err(Fault::Moved) }
 }
 
 fn legal(verb: Verb, from: Status, to: Status) -> Result<Transition, Fault> {

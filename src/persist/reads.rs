@@ -1,19 +1,18 @@
 //! Reading the ledger: from a pool of its own, never through Persistence, so that a reader never delays a write.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement, Value,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
 };
 use uuid::Uuid;
 
 use super::column::{ENDED, FAILED, WAITING, signed, word};
-use super::dialect;
+use super::database::Readers;
 use super::record::{AttemptRecord, Record};
+use super::{dialect, late};
 use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
@@ -43,14 +42,14 @@ impl Filter {
         self.final_status.or_else(|| self.status?.final_status())
     }
 
-    /// No record that was taken in time has a smaller id.
+    /// No record that was taken in time has a smaller id, unless it was late.
     pub(super) fn above(&self) -> Option<Uuid> {
-        self.since.map(|since| first_id(since.before(OLDER)))
+        self.since.map(late::first_id)
     }
 
     /// No record that was taken in time has this id or a larger one.
     pub(super) fn below(&self) -> Option<Uuid> {
-        self.until.map(|until| first_id(until.after(YOUNGER)))
+        self.until.map(late::end_of_ids)
     }
 }
 
@@ -71,7 +70,7 @@ pub type CountsByLane = BTreeMap<(String, Status), i64>;
 /// The reading side of the ledger; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reads {
-    pub(super) db: DatabaseConnection,
+    pub(super) db: Readers,
 }
 
 impl Reads {
@@ -80,11 +79,15 @@ impl Reads {
     /// # Errors
     /// The database's.
     pub async fn list(&self, filter: &Filter, before: Option<Uuid>, limit: u64) -> Result<Vec<Record>, DbErr> {
-        let mut query = select(filter);
-        if let Some(before) = before {
-            query = query.filter(event_record::Column::Id.lt(before));
+        let mut found = Vec::new();
+        for mut part in parts(filter) {
+            if let Some(before) = before {
+                part = part.filter(event_record::Column::Id.lt(before));
+            }
+            let left = limit.saturating_sub(found.len() as u64);
+            found.extend(self.records(part.order_by_desc(event_record::Column::Id), left).await?);
         }
-        self.records(query.order_by_desc(event_record::Column::Id).limit(limit)).await
+        Ok(found)
     }
 
     /// Up to `limit` records, oldest first, that are younger than `after` and older than `before`.
@@ -98,18 +101,26 @@ impl Reads {
         before: Uuid,
         limit: u64,
     ) -> Result<Vec<Record>, DbErr> {
-        let mut query = select(filter).filter(event_record::Column::Id.lt(before));
-        if let Some(after) = after {
-            query = query.filter(event_record::Column::Id.gt(after));
+        let mut found = Vec::new();
+        for part in parts(filter).into_iter().rev() {
+            let mut part = part.filter(event_record::Column::Id.lt(before));
+            if let Some(after) = after {
+                part = part.filter(event_record::Column::Id.gt(after));
+            }
+            let left = limit.saturating_sub(found.len() as u64);
+            found.extend(self.records(part.order_by_asc(event_record::Column::Id), left).await?);
         }
-        self.records(query.order_by_asc(event_record::Column::Id).limit(limit)).await
+        Ok(found)
     }
 
-    /// The records that a query finds, without their data.
-    pub(super) async fn records(&self, query: Select<event_record::Entity>) -> Result<Vec<Record>, DbErr> {
+    /// The first records that a query finds, without their data.
+    pub(super) async fn records(&self, query: Select<event_record::Entity>, limit: u64) -> Result<Vec<Record>, DbErr> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let columns = without_data();
         let rows = query.select_only().columns(columns).expr_as(Expr::value(Option::<Vec<u8>>::None), "data");
-        let rows = rows.into_model::<event_record::Model>().all(&self.db).await?;
+        let rows = rows.limit(limit).into_model::<event_record::Model>().all(&self.db).await?;
         rows.into_iter().map(|row| Record::from_model(row).map(|(record, _)| record)).collect()
     }
 
@@ -118,14 +129,14 @@ impl Reads {
     /// # Errors
     /// The database's.
     pub async fn ids(&self, filter: &Filter, limit: u64) -> Result<Vec<(Uuid, String)>, DbErr> {
-        select(filter)
-            .select_only()
-            .columns([event_record::Column::Id, event_record::Column::EventType])
-            .order_by_asc(event_record::Column::Id)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.db)
-            .await
+        let mut found: Vec<(Uuid, String)> = Vec::new();
+        for part in parts(filter).into_iter().rev() {
+            let columns = [event_record::Column::Id, event_record::Column::EventType];
+            let part = part.select_only().columns(columns).order_by_asc(event_record::Column::Id);
+            let left = limit.saturating_sub(found.len() as u64);
+            found.extend(part.limit(left).into_tuple::<(Uuid, String)>().all(&self.db).await?);
+        }
+        Ok(found)
     }
 
     /// One record and all about it.
@@ -169,6 +180,22 @@ impl Reads {
             taken.extend(found.into_tuple::<Uuid>().all(&self.db).await?);
         }
         Ok(taken)
+    }
+
+    /// Those of these records that have a final status.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ended(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+        let mut ended = Vec::new();
+        for ids in ids.chunks(500) {
+            let query = event_record::Entity::find().select_only().column(event_record::Column::Id);
+            let found = query
+                .filter(event_record::Column::Id.is_in(ids.iter().copied()))
+                .filter(event_record::Column::FinalStatus.is_not_null());
+            ended.extend(found.into_tuple::<Uuid>().all(&self.db).await?);
+        }
+        Ok(ended)
     }
 
     /// The records that hold the key of this event id, by source.
@@ -228,6 +255,30 @@ impl Reads {
         let statement = self.statement(&sql, values);
         let row = self.db.query_one_raw(statement).await?;
         Ok(row.map(|row| row.try_get::<Option<i64>>("", "at")).transpose()?.flatten().map(Timestamp))
+    }
+
+    /// Since or from when the first event of each of these lanes is due; of a lane in which nothing waits there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn heads(&self, lanes: &[&str]) -> Result<BTreeMap<String, Timestamp>, DbErr> {
+        if lanes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        // One look into the index a lane, whatever the database thinks of its tables.
+        let sql = format!(
+            "SELECT v.column1 AS lane, (SELECT MIN(next_attempt_at) FROM event_record INDEXED BY event_record_waiting \
+             WHERE {WAITING} AND crash_count < 2 AND handler_name = v.column1) AS at FROM (VALUES {}) AS v",
+            vec!["(?)"; lanes.len()].join(", ")
+        );
+        let values = lanes.iter().map(|lane| Value::from(*lane));
+        let mut heads = BTreeMap::new();
+        for row in self.db.query_all_raw(self.statement(&sql, values)).await? {
+            if let Some(at) = row.try_get::<Option<i64>>("", "at")? {
+                heads.insert(row.try_get("", "lane")?, Timestamp(at));
+            }
+        }
+        Ok(heads)
     }
 
     /// How many retries are due by now, counted up to a bound.
@@ -317,21 +368,19 @@ impl Reads {
     }
 }
 
-/// How much older than its record an id may be: as long as the event may have waited in its broker. One that waited
-/// longer is not found by the time of its acceptance.
-const OLDER: Duration = Duration::from_secs(3_600);
-
-/// How much younger than its record an id may be: the ids of a batch are made one after the other.
-const YOUNGER: Duration = Duration::from_secs(10);
-
-/// The smallest uuid v7 of a moment: ids are nearly in the order of acceptance, so the key bounds a span of time, and
-/// `created_at` then says exactly what is in it.
-fn first_id(at: Timestamp) -> Uuid {
-    let millis = u64::try_from(at.0.div_euclid(1_000)).unwrap_or(0);
-    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
+/// The parts of what a filter finds, each younger than the one that follows it. There is a second only if it has a
+/// beginning: what is late has ids from before it.
+pub(super) fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
+    use event_record::Column as C;
+    let all = select(filter);
+    let Some(since) = filter.since else { return vec![all] };
+    let first = late::first_id(since);
+    let late = all.clone().filter(C::Id.lt(first)).filter(C::Id.in_subquery(late::ids(since, filter.until)));
+    vec![all.filter(C::Id.gte(first)).filter(C::CreatedAt.gte(since.0)), late]
 }
 
-pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
+/// What a filter finds, if a period had no beginning.
+fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();
     if let Some(status) = filter.status {
@@ -361,11 +410,8 @@ pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
     if let Some(event_id) = &filter.event_id {
         query = query.filter(C::Id.in_subquery(named(event_id)));
     }
-    if let Some((since, above)) = filter.since.zip(filter.above()) {
-        query = query.filter(C::Id.gte(above)).filter(C::CreatedAt.gte(since.0));
-    }
-    if let Some((until, below)) = filter.until.zip(filter.below()) {
-        query = query.filter(C::Id.lt(below)).filter(C::CreatedAt.lt(until.0));
+    if let Some(until) = filter.until {
+        query = query.filter(C::Id.lt(late::end_of_ids(until))).filter(C::CreatedAt.lt(until.0));
     }
     query
 }

@@ -87,6 +87,12 @@ impl Entry {
             Self::Invalid(_) => Status::Invalid,
         }
     }
+
+    /// Whether a record that entered like this still stands as it did.
+    pub(super) fn stands(&self, status: Status, claim: Option<Uuid>) -> bool {
+        let claimed = if let Self::Claimed(attempt_id) = self { Some(*attempt_id) } else { None };
+        status == self.status() && claim == claimed
+    }
 }
 
 /// What became of an event that was to be accepted.
@@ -94,6 +100,8 @@ impl Entry {
 pub enum Taken {
     /// It is in the ledger.
     New(Status),
+    /// It has been in the ledger since an earlier try whose answer was lost, and another node has taken it on since.
+    MovedOn(Status),
     /// Its source and id were there with the same content: a DUPLICATE row points at the original.
     Duplicate {
         /// The original's record.

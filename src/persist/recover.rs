@@ -1,20 +1,21 @@
-//! Taking over at the start what a process that is gone had in hand.
+//! Taking over what nodes that are gone had in hand.
 //!
-//! A ledger has one process, kept alone by its lock: whatever another node owns here belongs to the dead.
+//! A node is gone once it is fenced, and its row says so for good; one without a row never was there. It is fenced first,
+//! in a transaction of its own, and its events are taken over then.
 
-use std::collections::HashMap;
-
-use evenkeel_entity::{event_record, node};
+use evenkeel_entity::node;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryResult, Value,
 };
 use uuid::Uuid;
 
 use super::column::unsigned;
 use super::command::{Attempt, Finish};
-use super::dialect::statement;
+use super::counts::Counts;
+use super::dialect::{skip_locked, statement};
+use super::fault::Fault;
+use super::finish;
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Illegal, Status, Verb, transition};
@@ -22,7 +23,10 @@ use crate::lifecycle::{AttemptStatus, Illegal, Status, Verb, transition};
 /// After this many deaths of a process with it in hand, an event is poison.
 pub const POISON: u32 = 3;
 
-/// What a dead node had in hand, before anything is decided about it.
+/// At most so many events are taken over in one commit.
+pub(super) const TAKEN_AT_ONCE: usize = 250;
+
+/// A claim as the ledger knows it, before anything is decided about it.
 #[derive(Clone, Debug)]
 pub struct Orphan {
     /// The record.
@@ -45,6 +49,8 @@ pub struct Orphan {
     pub bus: String,
     /// When the claim was made.
     pub claimed_at: Timestamp,
+    /// Whether its node was stopping on purpose, if it is gone.
+    pub drained: bool,
 }
 
 impl Orphan {
@@ -53,7 +59,8 @@ impl Orphan {
     ///
     /// # Errors
     /// None in practice: both steps are legal.
-    pub fn recovered(self, crashed: bool, now: Timestamp) -> Result<Finish, Illegal> {
+    pub fn recovered(self, now: Timestamp) -> Result<Finish, Illegal> {
+        let crashed = !self.drained;
         let crash_count = self.crash_count + u32::from(crashed);
         let poison = crash_count >= POISON;
         let error = match (crashed, poison) {
@@ -106,62 +113,127 @@ impl Orphan {
     }
 }
 
-type OrphanRow = (Uuid, Uuid, Uuid, Option<String>, i32, i32, i32, i32, String, Option<i64>);
+/// The claims that this condition finds.
+fn claims_sql(condition: &str, limit: usize) -> String {
+    format!(
+        "SELECT r.id, r.attempt_id, r.owner, r.handler_name, r.attempt_count, r.retry_count, r.crash_count, r.round, \
+         r.bus, r.claimed_at, COALESCE((SELECT n.draining FROM node n WHERE n.id = r.owner), FALSE) AS drained \
+         FROM event_record r INDEXED BY event_record_owner WHERE r.owner IS NOT NULL AND {condition} \
+         ORDER BY r.id LIMIT {limit}"
+    )
+}
 
-/// Up to so many claims: those of `owner`, or of everybody else.
-pub(super) async fn claims(
-    db: &DatabaseConnection,
-    owner: Uuid,
-    of_others: bool,
-    limit: u64,
+/// Its owner is no live node.
+const OF_THE_GONE: &str = "NOT EXISTS (SELECT 1 FROM node l WHERE l.id = r.owner AND l.fenced_at IS NULL)";
+
+/// Shares of the counts that are no live node's, and not this one's.
+const SHARES_OF_THE_GONE: &str = "node <> ? AND NOT EXISTS (SELECT 1 FROM node l WHERE l.id = status_count.node \
+                                  AND l.fenced_at IS NULL)";
+
+/// The statement that [`take_over`] begins with. What another taker has before it is passed over.
+pub(super) fn gone_sql(backend: DbBackend) -> String {
+    format!("{}{}", claims_sql(OF_THE_GONE, TAKEN_AT_ONCE), skip_locked(backend))
+}
+
+fn orphan(row: &QueryResult) -> Result<Orphan, DbErr> {
+    Ok(Orphan {
+        record_id: row.try_get("", "id")?,
+        attempt_id: row.try_get("", "attempt_id")?,
+        owner: row.try_get("", "owner")?,
+        handler: row.try_get::<Option<String>>("", "handler_name")?.unwrap_or_default(),
+        attempt_count: unsigned(row.try_get("", "attempt_count")?),
+        retry_count: unsigned(row.try_get("", "retry_count")?),
+        crash_count: unsigned(row.try_get("", "crash_count")?),
+        round: unsigned(row.try_get("", "round")?),
+        bus: row.try_get("", "bus")?,
+        claimed_at: Timestamp(row.try_get::<Option<i64>>("", "claimed_at")?.unwrap_or_default()),
+        drained: row.try_get("", "drained")?,
+    })
+}
+
+async fn orphans(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<Orphan>, DbErr> {
-    use event_record::Column as C;
-    let whose = if of_others { C::Owner.ne(owner) } else { C::Owner.eq(owner) };
-    let rows: Vec<OrphanRow> = event_record::Entity::find()
-        .select_only()
-        .columns([C::Id, C::AttemptId, C::Owner, C::HandlerName, C::AttemptCount, C::RetryCount, C::CrashCount])
-        .columns([C::Round, C::Bus, C::ClaimedAt])
-        .filter(C::Owner.is_not_null())
-        .filter(whose)
-        .order_by_asc(C::Id)
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await?;
-    let orphan = |row: OrphanRow| Orphan {
-        record_id: row.0,
-        attempt_id: row.1,
-        owner: row.2,
-        handler: row.3.unwrap_or_default(),
-        attempt_count: unsigned(row.4),
-        retry_count: unsigned(row.5),
-        crash_count: unsigned(row.6),
-        round: unsigned(row.7),
-        bus: row.8,
-        claimed_at: Timestamp(row.9.unwrap_or_default()),
-    };
-    Ok(rows.into_iter().map(orphan).collect())
+    db.query_all_raw(statement(db.get_database_backend(), sql, values)).await?.iter().map(orphan).collect()
 }
 
-/// The nodes that nobody has taken over yet, and whether they were stopping on purpose.
-pub(super) async fn others(db: &DatabaseConnection, me: Uuid) -> Result<HashMap<Uuid, bool>, DbErr> {
-    let rows: Vec<(Uuid, bool)> = node::Entity::find()
-        .select_only()
-        .columns([node::Column::Id, node::Column::Draining])
-        .filter(node::Column::Id.ne(me))
+/// Up to so many claims of nodes that are gone.
+pub(super) async fn claims_of_the_gone(db: &impl ConnectionTrait, limit: usize) -> Result<Vec<Orphan>, DbErr> {
+    orphans(db, &claims_sql(OF_THE_GONE, limit), []).await
+}
+
+/// Up to so many claims of these nodes.
+pub(super) async fn claims_of(db: &impl ConnectionTrait, owners: &[Uuid], limit: usize) -> Result<Vec<Orphan>, DbErr> {
+    let marks = vec!["?"; owners.len()].join(", ");
+    orphans(db, &claims_sql(&format!("r.owner IN ({marks})"), limit), owners.iter().map(|owner| (*owner).into())).await
+}
+
+/// Whether a node that is gone has left anything: a claim, or its share of the counts.
+pub(super) async fn is_anything_left(db: &impl ConnectionTrait, me: Uuid) -> Result<bool, DbErr> {
+    if !claims_of_the_gone(db, 1).await?.is_empty() {
+        return Ok(true);
+    }
+    let sql = format!("SELECT node FROM status_count WHERE {SHARES_OF_THE_GONE} LIMIT 1");
+    Ok(db.query_one_raw(statement(db.get_database_backend(), &sql, [me.into()])).await?.is_some())
+}
+
+/// Puts what nodes that are gone had in hand out of it, as much as goes into one commit, and makes their share of the
+/// counts this node's. Gives what it did.
+pub(super) async fn take_over(tx: &Tx, me: Uuid, now: Timestamp, counts: &mut Counts) -> Result<Vec<Finish>, Fault> {
+    let backend = tx.get_database_backend();
+    let rows = tx.query_all_raw(statement(backend, &gone_sql(backend), [])).await?;
+    let mut finishes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        finishes.push(orphan(row)?.recovered(now).map_err(|illegal| Fault::Refused(illegal.to_string()))?);
+    }
+    finish::finish(tx, &finishes.iter().collect::<Vec<_>>(), false, counts).await?;
+    fold_counts(tx, me).await?;
+    Ok(finishes)
+}
+
+/// Makes the share of the counts of nodes that are gone this node's. A commit of one that does not know yet may add to its
+/// share at this very moment: on PostgreSQL both steps are one statement, so that what is deleted is what is added.
+async fn fold_counts(tx: &Tx, me: Uuid) -> Result<(), DbErr> {
+    const ADD: &str = "INSERT INTO status_count (node, handler_name, status, n)";
+    const UP: &str = "ON CONFLICT (node, handler_name, status) DO UPDATE SET n = status_count.n + excluded.n";
+    let backend = tx.get_database_backend();
+    if backend == DbBackend::Postgres {
+        let sql = format!(
+            "WITH gone AS (DELETE FROM status_count WHERE {SHARES_OF_THE_GONE} RETURNING handler_name, status, n) \
+             {ADD} SELECT ?, handler_name, status, SUM(n)::int8 FROM gone GROUP BY handler_name, status {UP}"
+        );
+        tx.execute_raw(statement(backend, &sql, [me.into(), me.into()])).await?;
+        return Ok(());
+    }
+    let sql = format!(
+        "{ADD} SELECT ?, handler_name, status, SUM(n) FROM status_count WHERE {SHARES_OF_THE_GONE} \
+         GROUP BY handler_name, status {UP}"
+    );
+    tx.execute_raw(statement(backend, &sql, [me.into(), me.into()])).await?;
+    let sql = format!("DELETE FROM status_count WHERE {SHARES_OF_THE_GONE}");
+    tx.execute_raw(statement(backend, &sql, [me.into()])).await?;
+    Ok(())
+}
+
+/// Writes the only process of a ledger into the list of nodes, and fences all others: its lock says that they are gone.
+pub(super) async fn register_alone(
+    tx: &Tx,
+    me: Uuid,
+    name: &str,
+    handlers: String,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    node::Entity::update_many()
         .filter(node::Column::FencedAt.is_null())
-        .into_tuple()
-        .all(db)
+        .col_expr(node::Column::FencedAt, Expr::value(now.0))
+        .exec(tx)
         .await?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Writes this process into the list of nodes.
-pub(super) async fn register(tx: &Tx, me: Uuid, name: &str, handlers: &[String], now: Timestamp) -> Result<(), DbErr> {
     let row = node::ActiveModel {
         id: Set(me),
         name: Set(name.to_owned()),
-        handlers: Set(serde_json::to_string(handlers).map_err(|error| DbErr::Json(error.to_string()))?),
+        handlers: Set(handlers),
         started_at: Set(now.0),
         lease_until: Set(None),
         draining: Set(false),
@@ -181,20 +253,13 @@ pub(super) async fn drain(tx: &Tx, me: Uuid) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Closes the books of all other nodes: they are fenced, and their share of the counts becomes this node's.
-pub(super) async fn bury_nodes(tx: &Tx, me: Uuid, now: Timestamp) -> Result<(), DbErr> {
+/// Says that this node is gone, so that nobody waits for its lease to run out.
+pub(super) async fn retire(tx: &Tx, me: Uuid, now: Timestamp) -> Result<(), DbErr> {
     node::Entity::update_many()
-        .filter(node::Column::Id.ne(me))
+        .filter(node::Column::Id.eq(me))
         .filter(node::Column::FencedAt.is_null())
         .col_expr(node::Column::FencedAt, Expr::value(now.0))
         .exec(tx)
         .await?;
-    let fold = "INSERT INTO status_count (node, handler_name, status, n) \
-                SELECT ?, handler_name, status, SUM(n) FROM status_count WHERE node <> ? GROUP BY handler_name, status \
-                ON CONFLICT (node, handler_name, status) DO UPDATE SET n = status_count.n + excluded.n";
-    let backend = tx.get_database_backend();
-    tx.execute_raw(statement(backend, fold, [me.into(), me.into()])).await?;
-    let forget = "DELETE FROM status_count WHERE node <> ?";
-    tx.execute_raw(statement(backend, forget, [me.into()])).await?;
     Ok(())
 }

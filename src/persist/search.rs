@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::column::{ENDED, FAILED, WAITING};
 use super::dialect;
-use super::reads::{Filter, Reads, select};
+use super::reads::{Filter, Reads, parts};
 use super::record::Record;
 use crate::clock::Timestamp;
 use crate::event::Payload;
@@ -85,15 +85,15 @@ impl Way {
         (sql, values)
     }
 
-    /// The records between two ids that match, newest first.
+    /// The records of this part between two ids, newest first.
     pub(super) fn page(
         self,
         backend: DbBackend,
-        filter: &Filter,
+        part: Select<event_record::Entity>,
         before: Option<Uuid>,
         floor: Option<Uuid>,
     ) -> Select<event_record::Entity> {
-        let mut query = select(filter);
+        let mut query = part;
         if let Some(few) = self.few() {
             query = query.filter(Expr::cust(dialect::statement(backend, &few, []).sql));
         }
@@ -156,24 +156,25 @@ impl Reads {
         if never {
             return Ok(Found::default());
         }
-        let way = self.way(filter).await?;
+        let (way, backend) = (self.way(filter).await?, self.db.get_database_backend());
+        let mut parts = parts(filter).into_iter();
+        let (Some(part), late) = (parts.next(), parts.next()) else { return Ok(Found::default()) };
         let mut found = Found { next: before, ..Found::default() };
         for slice in slices {
-            // One more than is shown, to know whether there is a next page.
-            let wanted = limit + 1 - found.records.len() as u64;
             let floor = match way {
                 Way::InHand | Way::Waiting | Way::Named => None,
                 Way::All | Way::Ended(_) | Way::Failed => self.floor(way, filter, found.next, *slice).await?,
             };
-            let backend = self.db.get_database_backend();
-            found.records.extend(self.records(way.page(backend, filter, found.next, floor).limit(wanted)).await?);
-            if found.records.len() as u64 > limit {
-                found.records.pop();
-                found.next = found.records.last().map(|last| last.id);
+            let page = way.page(backend, part.clone(), found.next, floor);
+            if self.fill(&mut found, page, limit).await? {
                 return Ok(found);
             }
             found.next = floor;
             if floor.is_none() {
+                // What was late has older ids than all of this, and is little.
+                if let Some(late) = late {
+                    self.fill(&mut found, way.page(backend, late, before, None), limit).await?;
+                }
                 return Ok(found);
             }
         }
@@ -181,6 +182,19 @@ impl Reads {
             found.searched_until = self.record(next).await?.map(|record| record.created_at);
         }
         Ok(found)
+    }
+
+    /// Adds what a query finds; true if the page is full, and then it knows where the next begins.
+    async fn fill(&self, found: &mut Found, query: Select<event_record::Entity>, limit: u64) -> Result<bool, DbErr> {
+        // One more than is shown, to know whether there is a next page.
+        let wanted = (limit + 1).saturating_sub(found.records.len() as u64);
+        found.records.extend(self.records(query, wanted).await?);
+        let full = found.records.len() as u64 > limit;
+        if full {
+            found.records.pop();
+            found.next = found.records.last().map(|last| last.id);
+        }
+        Ok(full)
     }
 
     /// What has to be looked at. Events that wait may be most of the ledger; their number is kept.

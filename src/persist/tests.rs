@@ -1,9 +1,11 @@
 //! The ledger by itself: its plans, its fences, and a batch with one bad command.
 
+mod gone;
 mod plans;
 mod reading;
 mod searching;
 mod transactions;
+mod writers;
 
 use std::sync::Arc;
 
@@ -22,14 +24,19 @@ struct Desk {
     clock: Clock,
     metrics: Metrics,
     _lock: Option<std::fs::File>,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 async fn desk(place: Place) -> Desk {
+    desk_at(Arc::new(place), Clock::default()).await
+}
+
+/// One of several desks on a ledger.
+async fn desk_at(place: Arc<Place>, clock: Clock) -> Desk {
     let config = Config { url: place.url(), ..Config::default() };
-    let clock = Clock::default();
     let metrics = Metrics::new().unwrap();
-    let ledger = open(&config, clock.new_id(), metrics.clone()).await.unwrap();
+    let ledger = open(&config, &clock, metrics.clone()).await.unwrap();
+    ledger.persist.register("desk", &Listing::default()).await.unwrap();
     Desk { persist: ledger.persist, clock, metrics, _lock: ledger.lock, _place: place }
 }
 
@@ -78,7 +85,7 @@ impl Desk {
             status: AttemptStatus::Success,
             started_at: now,
             completed_at: now,
-            node: self.persist.node,
+            node: self.persist.lease.node(),
         };
         Finish {
             record_id: id,
@@ -128,7 +135,7 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself(plac
     let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
-        node: desk.persist.node,
+        lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
     };
     let claim = desk.clock.new_id();
@@ -160,7 +167,7 @@ async fn a_change_whose_answer_was_lost_is_kept_once(place: Place) {
     let desk = desk(place).await;
     let writer = commit::Writer {
         db: Arc::clone(&desk.persist.writer),
-        node: desk.persist.node,
+        lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
     };
     let change = ChemicalChange {

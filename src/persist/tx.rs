@@ -14,6 +14,11 @@ pub(super) enum Tx {
 }
 
 impl Tx {
+    /// Whether other nodes write to the same ledger, at the same time.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Makes it last. After an error nobody knows whether it does.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {

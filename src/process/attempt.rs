@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Pool;
 use super::hand::Hold;
@@ -27,12 +28,12 @@ pub(super) async fn run(pool: Pool, claim: Claim, mut hold: Hold) {
         return;
     };
     let began = Instant::now();
-    let outcome = invoke(&pool, &lane, &claim).await;
+    let outcome = invoke(&pool, &lane, &claim, &hold).await;
     pool.metrics.handler_seconds.with_label_values(&[&claim.handler]).observe(began.elapsed().as_secs_f64());
     hold.free_permit();
     let at = pool.clock.now();
     let verdict = verdict(&outcome, &lane.policy, claim.retry_count, lane.timeout, at, sample(&claim));
-    let Some(finish) = finish(&pool, &claim, &outcome, &verdict, at) else { return };
+    let Some(finish) = finish(hold.node, &claim, &outcome, &verdict, at) else { return };
     let step = finish.step;
     // The next claim goes out right behind, into the same commit.
     pool.refill(&lane);
@@ -63,11 +64,11 @@ fn sample(claim: &Claim) -> f64 {
 }
 
 /// Delivers the event to its handler's actor and waits for the end, as long as an attempt may take.
-async fn invoke(pool: &Pool, lane: &Arc<Lane>, claim: &Claim) -> Outcome {
+async fn invoke(pool: &Pool, lane: &Arc<Lane>, claim: &Claim, hold: &Hold) -> Outcome {
     let give_up = Instant::now() + pool.processing_timeout;
     loop {
         let (reply, answer) = oneshot::channel();
-        let (start, generation) = (Arc::new(Start::default()), lane.host.generation());
+        let (start, generation) = (Arc::new(Start::when(hold.may_start())), lane.host.generation());
         let attempt = Attempt {
             id: claim.attempt_id,
             record_id: claim.record_id,
@@ -134,7 +135,7 @@ async fn wait(
 }
 
 /// What is to be written.
-fn finish(pool: &Pool, claim: &Claim, outcome: &Outcome, verdict: &Verdict, at: Timestamp) -> Option<Finish> {
+fn finish(node: Uuid, claim: &Claim, outcome: &Outcome, verdict: &Verdict, at: Timestamp) -> Option<Finish> {
     let ended_by_itself = matches!(outcome, Outcome::Ended(_) | Outcome::Silent(_));
     let verb = if ended_by_itself { Verb::Finish } else { Verb::HandBack };
     let step = match transition(verb, Some(Status::Processing), verdict.to) {
@@ -149,7 +150,7 @@ fn finish(pool: &Pool, claim: &Claim, outcome: &Outcome, verdict: &Verdict, at: 
         status,
         started_at: claim.claimed_at,
         completed_at: at,
-        node: pool.persist.node,
+        node,
     });
     Some(Finish {
         record_id: claim.record_id,

@@ -48,7 +48,8 @@ async fn claim_due(pool: &Pool, lane: &Lane, holds: Vec<Hold>) -> Vec<(Claim, Ho
     let due = Due { handlers: vec![lane.name.to_string()], suspects: false, attempt_ids, now: pool.clock.now() };
     match pool.persist.claim_due(due).await {
         Ok(claims) => {
-            lane.looked(claims.len() == wanted);
+            // Without a lease nothing was looked for.
+            lane.looked(claims.len() == wanted || !pool.persist.lease().holds());
             let claimed: Vec<(Claim, Hold)> = claims.into_iter().zip(holds).collect();
             claimed.iter().for_each(|(claim, hold)| hold.on(claim.record_id, &claim.handler, claim.attempt_number));
             claimed

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::lane::Lane;
 use crate::clock::Timestamp;
+use crate::persist::Lease;
 
 /// One claim in hand.
 #[derive(Clone, Debug)]
@@ -24,9 +25,12 @@ pub struct InHand {
     pub since: Timestamp,
 }
 
-/// All claims in hand.
-#[derive(Debug, Default)]
-pub(super) struct Hand(Mutex<Held>);
+/// All claims in hand, under the lease that they were made under.
+#[derive(Debug)]
+pub(super) struct Hand {
+    held: Mutex<Held>,
+    lease: Lease,
+}
 
 #[derive(Debug, Default)]
 struct Held {
@@ -35,8 +39,12 @@ struct Held {
 }
 
 impl Hand {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self { held: Mutex::default(), lease }
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a place for a claim that is about to be made.
@@ -44,7 +52,13 @@ impl Hand {
         let handler = lane.as_ref().map(|lane| Arc::clone(&lane.name));
         let place = InHand { record_id: None, handler, attempt_number: 0, since: now };
         self.held().claims.insert(attempt_id, place);
-        Hold { hand: Arc::clone(self), attempt_id, permit: lane }
+        // Before its commit: whoever is fenced from now on finds another id when it is to start.
+        Hold { hand: Arc::clone(self), attempt_id, node: self.lease.node(), permit: lane }
+    }
+
+    /// Whether anything may be claimed: not without a lease.
+    pub(super) fn may_claim(&self) -> bool {
+        self.lease.holds()
     }
 
     /// Whether this claim is in hand.
@@ -77,10 +91,18 @@ impl Hand {
 pub(super) struct Hold {
     hand: Arc<Hand>,
     pub(super) attempt_id: Uuid,
+    /// Which of this process's ids it was claimed for.
+    pub(super) node: Uuid,
     permit: Option<Arc<Lane>>,
 }
 
 impl Hold {
+    /// Asks whether a handler may start with this claim, at the last moment before it does.
+    pub(super) fn may_start(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (lease, node) = (self.hand.lease.clone(), self.node);
+        move || lease.holds_as(node)
+    }
+
     /// Says which record it is about.
     pub(super) fn on(&self, record_id: Uuid, handler: &Arc<str>, attempt_number: u32) {
         let mut held = self.hand.held();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::hand::{Hand, Hold};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::handle::{Host, HostState};
 use crate::persist::Claim;
 use crate::retry::RetryPolicy;
@@ -106,7 +106,7 @@ impl Lane {
         let free = self.concurrency.saturating_sub(state.permits_taken);
         // Whoever waits in memory has a permit before this one; a look into the ledger has taken its permits already.
         let ahead = state.waiting.len() + state.reserved;
-        if free > ahead && !state.backlog && state.may_claim() && self.is_up() {
+        if free > ahead && !state.backlog && state.may_claim() && hand.may_claim() && self.is_up() {
             state.permits_taken += 1;
             drop(state);
             return Admission::Claim(hand.hold(clock.new_id(), Some(Arc::clone(self)), clock.now()));
@@ -123,7 +123,7 @@ impl Lane {
     pub(super) fn next_order(self: &Arc<Self>, hand: &Arc<Hand>, clock: &Clock) -> Option<Order> {
         let mut state = self.state();
         let free = self.concurrency.saturating_sub(state.permits_taken).min(MOST_AT_ONCE);
-        if free == 0 || !state.may_claim() || !self.is_up() {
+        if free == 0 || !state.may_claim() || !hand.may_claim() || !self.is_up() {
             return None;
         }
         let from_memory = state.waiting.len().min(free);
@@ -153,6 +153,18 @@ impl Lane {
     /// The ledger holds, or may hold, due events that are not in memory.
     pub(super) fn has_backlog(&self) {
         self.state().backlog = true;
+    }
+
+    /// Whether the ledger is worth a look that nobody has announced: none is due anyway, and events may be claimed.
+    pub(super) fn is_curious(&self) -> bool {
+        let state = self.state();
+        state.may_claim() && !state.has_overflowed() && self.is_up()
+    }
+
+    /// Whether an event that is due since then is none of those that wait here in memory: these are younger.
+    pub(super) fn has_only_younger(&self, head: Timestamp) -> bool {
+        let state = self.state();
+        state.reserved == 0 && state.waiting.front().is_none_or(|first| head < first.created_at)
     }
 
     /// Stops claiming, or starts again; what waits stays where it is.

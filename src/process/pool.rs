@@ -1,7 +1,8 @@
 //! The ProcessorPool: keeps the Processors alive, and looks after what nobody else announces.
 //!
 //! Once a second it looks at every Processor, handler and lane; every five seconds it compares what the ledger says
-//! this process has in hand with what it holds.
+//! this process has in hand with what it holds; after each renewal of the lease it takes over what nodes that are gone
+//! have left.
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use actix::prelude::*;
 
 use super::Pool;
 use super::processor::Processor;
+use super::sharing;
 use crate::retry::LaneDue;
 
 const LOOK: Duration = Duration::from_secs(1);
 const RECONCILE: Duration = Duration::from_secs(5);
+const TIDY_UP: Duration = Duration::from_secs(60);
 
 /// Asks whether the Processors are there; answered when they are.
 #[derive(Debug, Message)]
@@ -58,6 +61,18 @@ impl Actor for ProcessorPool {
         ctx.run_interval(RECONCILE, |pool, _| {
             actix::spawn(super::recovery::reconcile(pool.pool.clone()));
         });
+        actix::spawn(super::recovery::look_after_the_gone(self.pool.clone()));
+        if self.pool.persist.is_shared() {
+            ctx.run_interval(sharing::LOOK, |pool, _| {
+                actix::spawn(sharing::look_for_events(pool.pool.clone()));
+            });
+            ctx.run_interval(LOOK, |pool, _| {
+                actix::spawn(sharing::look_around(pool.pool.clone()));
+            });
+            ctx.run_interval(TIDY_UP, |pool, _| {
+                actix::spawn(sharing::tidy_up(pool.pool.clone()));
+            });
+        }
         self.look();
     }
 }

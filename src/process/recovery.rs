@@ -8,41 +8,91 @@ use crate::alert;
 use crate::lifecycle::Status;
 use crate::persist::{self, Action, Due, Finish, Operation};
 
-/// Takes over what dead processes had in hand, before anything else runs. Retries until the database lets it.
+/// Takes over what nodes that are gone had in hand: at the start before anything else runs, and whenever one is fenced.
 ///
 /// # Errors
 /// The database's.
 pub(crate) async fn take_over(pool: &Pool) -> Result<(), sea_orm::DbErr> {
-    let mut refused = HashSet::new();
+    let mut events = 0;
+    loop {
+        match pool.persist.take_over(pool.clock.now()).await {
+            Ok(taken) => {
+                taken.iter().for_each(|finish| taken_over(pool, finish));
+                events += taken.len();
+                if taken.is_empty() {
+                    break;
+                }
+            }
+            Err(persist::Error::Refused(why)) => {
+                tracing::error!(error = why, "events cannot be taken over together; trying each by itself");
+                events += take_over_singly(pool).await?;
+                break;
+            }
+            Err(error) => return Err(custom(&error)),
+        }
+    }
+    if events > 0 {
+        tracing::info!(events, "taken over from nodes that are gone");
+    }
+    Ok(())
+}
+
+/// One row that cannot be taken over is no reason to stand still with all others.
+async fn take_over_singly(pool: &Pool) -> Result<usize, sea_orm::DbErr> {
+    let (mut events, mut refused) = (0, HashSet::new());
     loop {
         let mut orphans = pool.persist.orphans().await?;
-        orphans.retain(|(orphan, _)| !refused.contains(&orphan.record_id));
+        orphans.retain(|orphan| !refused.contains(&orphan.record_id));
         if orphans.is_empty() {
-            break;
+            return Ok(events);
         }
-        let now = pool.clock.now();
-        let found = orphans.len();
-        let finishes = orphans.into_iter().map(|(orphan, drained)| orphan.recovered(!drained, now));
-        let finishes = finishes.collect::<Result<Vec<Finish>, _>>().map_err(|error| custom(&error))?;
-        let writes = finishes.iter().map(|finish| put_out_of_hand(pool, finish.clone()));
-        for (finish, written) in finishes.iter().zip(futures_util::future::join_all(writes).await) {
-            let (metrics, record, error) = (&pool.metrics, finish.record_id, finish.error.as_deref());
-            match written {
-                Ok(true) if finish.step.to() == Status::Poison => {
-                    alert::dead_letter(metrics, record, &finish.handler, Status::Poison, error);
+        for orphan in orphans {
+            let finish = orphan.recovered(pool.clock.now()).map_err(|error| custom(&error))?;
+            match put_out_of_hand(pool, finish.clone()).await {
+                Ok(true) => {
+                    taken_over(pool, &finish);
+                    events += 1;
                 }
-                Ok(_) => {}
+                // Another node was faster.
+                Ok(false) => {}
                 Err(persist::Error::Refused(why)) => {
-                    // One row that cannot be taken over is no reason to stand still with all others.
-                    alert::stuck(metrics, record, &why);
-                    refused.insert(record);
+                    alert::stuck(&pool.metrics, finish.record_id, &why);
+                    refused.insert(finish.record_id);
                 }
                 Err(error) => return Err(custom(&error)),
             }
         }
-        tracing::info!(events = found, "taken over from a process that is gone");
     }
-    pool.persist.bury_nodes(pool.clock.now()).await
+}
+
+/// Tells everybody whom it concerns.
+fn taken_over(pool: &Pool, finish: &Finish) {
+    let (status, error) = (finish.step.to(), finish.error.as_deref());
+    pool.metrics.takeovers.with_label_values(&[status.as_str()]).inc();
+    if status == Status::Poison {
+        alert::dead_letter(&pool.metrics, finish.record_id, &finish.handler, Status::Poison, error);
+    }
+    pool.announce(&finish.handler);
+}
+
+/// Takes over what has been left, after each renewal of the lease: a node may have been fenced, or have claimed
+/// something before it knew that it was.
+pub(super) async fn look_after_the_gone(pool: Pool) {
+    let mut changes = pool.persist.lease().changes();
+    while changes.next().await {
+        if !pool.persist.lease().holds() || pool.is_draining() {
+            continue;
+        }
+        pool.lanes().for_each(|lane| pool.refill(lane));
+        let left = match pool.persist.is_anything_left().await {
+            Ok(true) => take_over(&pool).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = left {
+            tracing::warn!(%error, "what nodes that are gone have left could not be taken over; trying again");
+        }
+    }
 }
 
 /// Writes it; if the row of its attempt is refused, the event is freed without that row rather than not at all.
@@ -54,35 +104,6 @@ async fn put_out_of_hand(pool: &Pool, finish: Finish) -> Result<bool, persist::E
         }
         written => written,
     }
-}
-
-/// Gives what waits to the handlers that this process has: bindings may have changed since it was accepted.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn rebind(pool: &Pool) -> Result<(), sea_orm::DbErr> {
-    for (from, event_type) in pool.persist.reads().waiting_types().await? {
-        let to = pool.resolve(&event_type).map(|name| name.to_string());
-        if to.as_deref() == Some(from.as_str()) {
-            continue;
-        }
-        tracing::info!(
-            event_type,
-            from,
-            to = to.as_deref().unwrap_or("-"),
-            "the binding of waiting events has changed"
-        );
-        let action = Action::Rebind { from, event_type, to };
-        pool.operate(action, "engine", None).await.map_err(|error| custom(&error))?;
-    }
-    for (event_type, events) in pool.persist.reads().unhandled_types().await? {
-        if let Some(handler) = pool.resolve(&event_type) {
-            // A type comes from outside, and this is pasted into a shell.
-            let redrive = format!("evenkeel dlq redrive --no-handler --type '{}'", event_type.replace('\'', "'\\''"));
-            tracing::info!(event_type, events, handler = &**handler, redrive, "events without a handler have one now");
-        }
-    }
-    Ok(())
 }
 
 /// Hands back what the ledger says this process has in hand, and nobody here holds.
@@ -114,7 +135,8 @@ pub(super) async fn reconcile(pool: Pool) {
 pub(super) async fn run_suspects(pool: Pool) {
     let Some(alone) = pool.alone() else { return };
     let lanes: Vec<String> = pool.lanes().filter(|lane| !lane.is_paused()).map(|lane| lane.name.to_string()).collect();
-    if lanes.is_empty() || pool.is_draining() || !pool.persist.reads().has_suspects().await.unwrap_or(true) {
+    let may_claim = pool.persist.lease().holds() && !pool.is_draining();
+    if lanes.is_empty() || !may_claim || !pool.persist.reads().has_suspects().await.unwrap_or(true) {
         return;
     }
     let attempt_id = pool.clock.new_id();
@@ -140,7 +162,7 @@ pub(super) async fn run_suspects(pool: Pool) {
     });
 }
 
-fn custom(error: &impl ToString) -> sea_orm::DbErr {
+pub(super) fn custom(error: &impl ToString) -> sea_orm::DbErr {
     sea_orm::DbErr::Custom(error.to_string())
 }
 

@@ -32,6 +32,11 @@ impl Settled {
         self.waiting().contains_key(&record_id)
     }
 
+    /// The records that somebody waits for.
+    pub(super) fn awaited(&self) -> Vec<Uuid> {
+        self.waiting().keys().copied().collect()
+    }
+
     /// Tells all who wait for it.
     pub(super) fn tell(&self, record: &Record) {
         for end in self.waiting().remove(&record.id).unwrap_or_default() {

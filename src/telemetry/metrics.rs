@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::bus::PublishError;
@@ -59,8 +60,16 @@ pub struct Instruments {
     pub http_requests: IntCounterVec,
     /// How long requests take, by route pattern.
     pub http_seconds: HistogramVec,
+    /// Pools of connections that read, replaced because none of them came back.
+    pub reader_pools_replaced: IntCounter,
     /// 1 while the ledger cannot be written.
     pub ledger_unavailable: IntGauge,
+    /// 1 while this node holds its lease: handlers may start.
+    pub lease_held: IntGauge,
+    /// Times that this node was fenced by others.
+    pub fenced: IntCounter,
+    /// Events taken over from nodes that are gone, by what became of them.
+    pub takeovers: IntCounterVec,
 }
 
 impl std::ops::Deref for Metrics {
@@ -127,7 +136,18 @@ impl Metrics {
                 &["route", "method", "status"],
             )?,
             http_seconds: with.histograms("evenkeel_http_seconds", "How long requests take.", "route")?,
+            reader_pools_replaced: with.counter(
+                "evenkeel_reader_pools_replaced_total",
+                "Pools of connections that read, replaced because none of them came back.",
+            )?,
             ledger_unavailable: with.int_gauge("evenkeel_ledger_unavailable", "1 while nothing can be written.")?,
+            lease_held: with.int_gauge("evenkeel_lease_held", "1 while handlers may start.")?,
+            fenced: with.counter("evenkeel_fenced_total", "Times that this node was fenced by others.")?,
+            takeovers: with.counters(
+                "evenkeel_takeovers_total",
+                "Events taken over from nodes that are gone.",
+                &["status"],
+            )?,
             registry,
         })))
     }
@@ -169,6 +189,10 @@ impl Register<'_> {
         let info = self.add(IntGaugeVec::new(opts, &["version"])?)?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(())
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Registered<IntCounter> {
+        self.add(IntCounter::new(name, help)?)
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Registered<IntCounterVec> {

@@ -122,11 +122,6 @@ impl Process {
         self.kill9();
     }
 
-    /// How it ended, if it has.
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
-    }
-
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
@@ -192,6 +187,11 @@ impl Node {
     /// A node that is started like this.
     pub async fn start(place: &Place, arguments: &[&str]) -> Self {
         Self::ready(Process::start(place.path(), arguments)).await
+    }
+
+    /// A node that this command starts.
+    pub async fn of(command: Command) -> Self {
+        Self::ready(Process::of(command)).await
     }
 
     async fn ready(mut process: Process) -> Self {

@@ -23,17 +23,22 @@ fn secret(key: &[u8]) -> String {
 }
 
 /// A running receiver.
-struct Receiver {
+pub struct Receiver {
     process: Process,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Receiver {
     /// Starts it with [`KEY`]; nothing if there is no Python.
     async fn start() -> Option<Self> {
+        Self::start_with(&secret(KEY)).await
+    }
+
+    /// Starts it with this secret; nothing if there is no Python.
+    pub async fn start_with(secret: &str) -> Option<Self> {
         let mut command = Command::new(tools::python()?);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/webhook_receiver.py"));
-        command.args(["--port", "0"]).env("WEBHOOK_SECRET", secret(KEY));
+        command.args(["--port", "0"]).env("WEBHOOK_SECRET", secret);
         let process = Process::of(command);
         let address = eventually("the receiver listens", async || {
             let out = process.out();
@@ -49,7 +54,7 @@ impl Receiver {
     }
 
     /// Waits until it has printed this and nothing else: its answer may be there before its line is read.
-    async fn until_told(&self, text: &str) {
+    pub async fn until_told(&self, text: &str) {
         eventually(&format!("the receiver prints {text:?}"), async || (self.told() == text).then_some(())).await;
     }
 }

@@ -74,3 +74,24 @@ async fn a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill(place: Plac
     assert!(moment(&done["attempts"][1], "started_at") >= moment(&failed, "next_attempt_at"), "{done}");
     assert_eq!(attempts(&done), ["FAILED", "SUCCESS"]);
 }
+
+on_each_ledger!(a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other);
+async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Place) {
+    let target = Target::new(|delivery| if delivery.attempt == 1 { Reply::Hold } else { Reply::Now(200) });
+    configure(&place, &format!("database.lease = \"2s\"\n{}", target.handler("target", "*")));
+    let mut node = Node::serve(&place).await;
+    let (odd, even) = (node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await);
+    target.until_in_hand(2).await;
+    node.process.kill9();
+    // Its first attempt stands there already, so it cannot be written down again.
+    place
+        .sql(
+            "INSERT INTO event_attempt (record_id, attempt_number, attempt_id, handler_name, node, status, started_at, \
+             completed_at, processing_time) SELECT id, 1, attempt_id, handler_name, owner, 'FAILED', 1, 1, 0 \
+             FROM event_record ORDER BY id LIMIT 1",
+        )
+        .await;
+    let node = Node::serve(&place).await;
+    assert_eq!(attempts(&node.until(&even, "SUCCESS").await), ["ABANDONED", "SUCCESS"]);
+    assert_eq!(attempts(&node.until(&odd, "SUCCESS").await), ["FAILED", "SUCCESS"]);
+}

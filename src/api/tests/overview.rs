@@ -108,7 +108,7 @@ async fn readiness_names_its_checks_and_ends_with_the_drain() {
     assert_eq!((ready.said(), &ready.json()["status"]), (told(200, ""), &json!("ready")));
     assert_eq!(
         ready.json()["checks"],
-        json!({ "ledger": "ok", "persistence": "ok", "intake": "ok", "processors": "ok", "draining": "no" })
+        json!({ "ledger": "ok", "lease": "ok", "persistence": "ok", "intake": "ok", "processors": "ok", "draining": "no" })
     );
     node.engine.api().pool.drain();
     let ready = node.get("/readyz").await;

@@ -20,7 +20,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { url: format!("sqlite://{}/l.db", folder.path().display()), ..Config::default() };
         let clock = Clock::manual(sample::NOW);
-        let ledger = persist::open(&config, clock.new_id(), Metrics::new().unwrap()).await.unwrap();
+        let ledger = persist::open(&config, &clock, Metrics::new().unwrap()).await.unwrap();
         let means = Means { clock, persist: ledger.persist.clone(), emitter: Emitter::default() };
         Self { means, ledger, folder }
     }

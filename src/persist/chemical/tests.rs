@@ -17,7 +17,7 @@ use crate::telemetry::Metrics;
 
 async fn ledger(place: &Place) -> Ledger {
     let config = Config { url: place.url(), ..Config::default() };
-    open(&config, Clock::default().new_id(), Metrics::new().unwrap()).await.unwrap()
+    open(&config, &Clock::default(), Metrics::new().unwrap()).await.unwrap()
 }
 
 fn change(cas: &str, changed_at: i64, clock: &Clock) -> ChemicalChange {

@@ -1,5 +1,5 @@
-//! PostgreSQL: a server that others use too, so nothing is taken for granted: what it is set to, who else has this
-//! ledger, and whether it is still there.
+//! PostgreSQL: a server that others use too, so nothing is taken for granted: what it is set to, and whether it is still
+//! there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,14 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions, Connection};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use super::transaction::Transaction;
+use super::readers::{Readers, Watch};
+use super::transaction::{ANSWER, Transaction};
 use super::{OpenError, migrate, socket};
-use crate::persist::Config;
+use crate::clock::Clock;
 use crate::persist::fault::sqlstate;
+use crate::persist::{Config, lease};
 
 /// How long it may take to connect.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -21,11 +24,8 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// A reader that has rested longer is asked for a sign of life before it is used.
 const RESTED: Duration = Duration::from_secs(1);
 
-/// Held by the connection that writes, for as long as it lives: the ledger of this schema has one process. The number is
-/// `evnk`, so that it is nobody else's.
-const ONE_PROCESS: &str = "SELECT pg_advisory_lock(1702260331, hashtext(coalesce(current_schema(), '')))";
-
-/// Held while tables are made, so that two processes that start at once do no harm.
+/// Held while tables are made, so that two processes that start at once do no harm. The number is `evnl`, so that it is
+/// nobody else's.
 const ONE_MIGRATION: &str = "SELECT pg_advisory_xact_lock(1702260332, hashtext(coalesce(current_schema(), '')))";
 
 /// What every session is set to. A node that froze must not hold locks that others wait for, and a connection with
@@ -56,17 +56,38 @@ impl Writer {
         let mut slot = Arc::clone(&self.slot).lock_owned().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect(&self.options).await?,
+            None => connect(&self.options).await.map_err(conn)?,
         };
         Transaction::begin(connection, slot).await
     }
 
+    pub(super) async fn set(&self, clock: &Clock) -> Result<(), OpenError> {
+        let failed = |error| refusal(&self.options, conn(error));
+        let mut slot = self.slot.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => connect(&self.options).await.map_err(failed)?,
+        };
+        let asked = Instant::now();
+        let now = lease::now(&mut connection).await.map_err(failed)?;
+        clock.correct(now, asked.elapsed());
+        *slot = Some(connection);
+        Ok(())
+    }
+
+    /// How to open another connection like this one.
+    pub(in crate::persist) fn options(&self) -> Box<PgConnectOptions> {
+        self.options.clone()
+    }
+
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        let open = self.slot.lock().await.take();
-        match open {
-            Some(connection) => connection.close().await.map_err(conn),
-            None => Ok(()),
+        if let Some(open) = self.slot.lock().await.take()
+            && let Err(error) = open.close().await
+        {
+            // Everything was committed before, and the server notices by itself.
+            tracing::debug!(%error, "the connection that writes could not take its leave");
         }
+        Ok(())
     }
 }
 
@@ -85,21 +106,20 @@ pub(super) fn name(options: &PgConnectOptions) -> String {
 }
 
 /// Opens the database and migrates it. It has to be there.
-pub(super) async fn open(
-    options: PgConnectOptions,
-    config: &Config,
-) -> Result<(Writer, DatabaseConnection), OpenError> {
+pub(super) async fn open(options: PgConnectOptions, config: &Config) -> Result<(Writer, Readers), OpenError> {
     let options = options.application_name("evenkeel").disable_statement_logging();
     let writing = options.clone().options(SESSION).options(BY_KEY);
     let failed = |source| refusal(&options, source);
-    let mut writer = connect(&writing).await.map_err(failed)?;
+    let mut writer = connect(&writing).await.map_err(|error| failed(conn(error)))?;
     inspect(&mut writer, &options).await?;
     let migrating = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
     let migrating = DatabaseConnection::from(migrating);
     migrate(&migrating, Some(ONE_MIGRATION)).await.map_err(failed)?;
     migrating.close().await.map_err(failed)?;
     let writer = Writer { options: Box::new(writing), slot: Arc::new(Mutex::new(Some(writer))) };
-    Ok((writer, readers(options, config)))
+    let (answer, config) = (config.acquire_timeout + ANSWER, config.clone());
+    let build = Box::new(move || readers(options.clone(), &config));
+    Ok((writer, Readers::watched(Watch { build, answer })))
 }
 
 fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
@@ -125,17 +145,15 @@ fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
         .into()
 }
 
-/// Opens the connection that writes, if no other process has one.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, DbErr> {
+/// Opens one connection, or says in time that there is none.
+pub(in crate::persist) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let connecting = async {
-        let mut connection = PgConnection::connect_with(options).await?;
+        let connection = PgConnection::connect_with(options).await?;
         socket::tune(options.get_port());
-        // Waits for `lock_timeout`: a process that was killed a moment ago is still known to the server.
-        sqlx::query(ONE_PROCESS).execute(&mut connection).await?;
         Ok(connection)
     };
     let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-    tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(late).map_err(conn)
+    tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(late)
 }
 
 /// Whether this server can keep what the ledger promises.
@@ -169,7 +187,6 @@ fn refusal(options: &PgConnectOptions, source: DbErr) -> OpenError {
         Some("28000" | "28P01") => OpenError::Login { server, user, source },
         Some("3D000") => OpenError::NoDatabase(server),
         Some("42501") => OpenError::Rights { server, user, source },
-        Some("55P03") => OpenError::TakenServer(server),
         None => OpenError::Unreachable { server, source },
         _ => OpenError::Postgres { server, source },
     }

@@ -18,7 +18,7 @@ use super::super::arrays::Arrays;
 
 /// How long an answer may take: longer than the server lets a statement run, so that only a connection without a server
 /// behind it is given up.
-const ANSWER: Duration = Duration::from_secs(15);
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
 /// Where the connection is between two transactions.
 pub(super) type Slot = OwnedMutexGuard<Option<PgConnection>>;

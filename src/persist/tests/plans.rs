@@ -14,7 +14,8 @@ async fn plan(desk: &Desk, sql: &str) -> String {
         tx.execute_unprepared(&format!("PREPARE shown AS {sql}")).await.unwrap();
         tx.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
         let nulls = vec!["NULL"; sql.matches('$').count()].join(", ");
-        let rows = tx.query_all_raw(Statement::from_string(backend, format!("EXPLAIN EXECUTE shown ({nulls})"))).await;
+        let nulls = if nulls.is_empty() { nulls } else { format!("({nulls})") };
+        let rows = tx.query_all_raw(Statement::from_string(backend, format!("EXPLAIN EXECUTE shown {nulls}"))).await;
         tx.execute_unprepared("DEALLOCATE shown").await.unwrap();
         rows.unwrap()
     } else {
@@ -65,6 +66,8 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_sqlite() {
         assert!(plan.contains("USING INDEX event_record_"), "{plan}");
         assert!(suspects || !plan.contains("TEMP B-TREE"), "the head of a lane needs no sort:\n{plan}");
     }
+    let plan = plan(&desk, &recover::gone_sql(DbBackend::Sqlite)).await;
+    assert!(plan.contains("USING INDEX event_record_owner"), "{plan}");
 }
 
 /// The tables are empty here, when a plan that reads them whole would be the cheapest: that none does shows what the
@@ -73,7 +76,13 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_sqlite() {
 async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
     let Some(place) = Place::on_postgres() else { return };
     let desk = desk(place).await;
-    for (name, bulk) in HOT {
+    let among_others = [
+        ("claim among others", claim::CLAIMS_AMONG_OTHERS),
+        ("standing among others", claim::STANDING_AMONG_OTHERS),
+        ("redrive", operate::REDRIVE),
+        ("discard", operate::DISCARD),
+    ];
+    for (name, bulk) in HOT.into_iter().chain(among_others) {
         let plan = plan(&desk, &bulk.over_arrays()).await;
         assert!(plan.contains("Index Cond"), "{name}:\n{plan}");
         for whole in ["Seq Scan", "Hash Join", "Merge Join"] {
@@ -85,4 +94,6 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
         let index = if suspects { "event_record_suspect" } else { "event_record_waiting" };
         assert!(plan.contains(&format!("using {index}")) && !plan.contains("Sort"), "{plan}");
     }
+    let plan = plan(&desk, &dialect::for_postgres(&recover::gone_sql(DbBackend::Postgres))).await;
+    assert!(plan.contains("event_record_owner") && !plan.contains("Seq Scan"), "{plan}");
 }

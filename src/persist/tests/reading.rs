@@ -62,6 +62,47 @@ async fn each_filter_finds_its_records_newest_first(place: Place) {
     assert_eq!(page.iter().map(|record| record.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
 }
 
+on_each_ledger!(a_period_has_what_waited_in_its_broker_for_longer_than_the_margin_of_its_id);
+async fn a_period_has_what_waited_in_its_broker_for_longer_than_the_margin_of_its_id(place: Place) {
+    let desk = desk(place).await;
+    let (day, now) = (Duration::from_secs(86_400), desk.clock.now());
+    let days = |n: u32| Clock::manual(now.before(day * n)).new_id();
+    // Accepted now, but for the last one; their ids are from so many days ago.
+    let mut records: Vec<NewRecord> = (0..5).map(|n| desk.record(&format!("e-{n}"), Entry::Waiting)).collect();
+    for (record, n) in records.iter_mut().zip([3, 2, 1]) {
+        record.id = days(n);
+    }
+    records[4].id = days(2);
+    records[4].created_at = now.before(day * 2);
+    records[1].event = Arc::new(Event { event_type: "b".to_owned(), ..Event::clone(&records[1].event) });
+    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    desk.accept(records).await.unwrap();
+    let (reads, minute) = (desk.persist.reads(), Duration::from_secs(60));
+    let today = Filter { since: Some(now.before(minute)), until: Some(now.after(minute)), ..Filter::default() };
+    for (filter, found) in [
+        (today.clone(), &[3, 2, 1, 0][..]),
+        (Filter { event_type: Some("a".into()), ..today.clone() }, &[3, 2, 0]),
+        (Filter { until: None, ..today.clone() }, &[3, 2, 1, 0]),
+        (Filter { since: Some(now.after(minute)), until: None, ..today.clone() }, &[]),
+        (Filter { since: Some(now.before(day * 3)), until: Some(now.before(day)), ..today.clone() }, &[4]),
+    ] {
+        let expected: Vec<Uuid> = found.iter().map(|n| ids[*n]).collect();
+        let (mut page_by_page, mut before) = (Vec::new(), None);
+        while let Some(record) = reads.list(&filter, before, 1).await.unwrap().first() {
+            page_by_page.push(record.id);
+            before = Some(record.id);
+        }
+        assert_eq!(page_by_page, expected, "{filter:?}");
+        let listed = reads.list(&filter, None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        let rising: Vec<Uuid> = expected.iter().rev().copied().collect();
+        let listed = reads.oldest_first(&filter, None, Uuid::max(), 10).await.unwrap();
+        assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), rising, "{filter:?}");
+        let listed = reads.ids(&filter, 10).await.unwrap();
+        assert_eq!(listed.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), rising, "{filter:?}");
+    }
+}
+
 on_each_ledger!(what_waits_what_is_due_and_what_nobody_handles_can_be_asked);
 async fn what_waits_what_is_due_and_what_nobody_handles_can_be_asked(place: Place) {
     let desk = desk(place).await;
@@ -138,4 +179,41 @@ async fn what_waits_moves_to_another_lane_or_to_nobody(place: Place) {
     ];
     assert_eq!(counted.len(), expected.len(), "{counted:?}");
     assert!(expected.iter().all(|count| counted.contains(count)), "{counted:?}");
+}
+
+on_each_ledger!(the_head_of_each_lane_and_the_ends_of_records_are_found_together);
+async fn the_head_of_each_lane_and_the_ends_of_records_are_found_together(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let reads = desk.persist.reads();
+    let waits = reads.record(ids[0]).await.unwrap().unwrap();
+    let heads = reads.heads(&["lane", "other"]).await.unwrap();
+    assert_eq!(heads.into_iter().collect::<Vec<_>>(), [("lane".to_owned(), waits.next_attempt_at.unwrap())]);
+    assert!(reads.heads(&[]).await.unwrap().is_empty());
+    let mut ended = reads.ended(&ids).await.unwrap();
+    ended.sort_unstable();
+    assert_eq!(ended, ids[3..]);
+}
+
+on_each_ledger!(a_node_is_listed_with_its_handlers_until_it_is_long_gone);
+async fn a_node_is_listed_with_its_handlers_until_it_is_long_gone(place: Place) {
+    let (place, clock) = (Arc::new(place), Clock::default());
+    let first = desk_at(Arc::clone(&place), clock.clone()).await;
+    first.in_hand("1").await;
+    let gone = first.persist.lease().node();
+    first.persist.draining().await.unwrap();
+    first.persist.close().await.unwrap();
+    drop(first);
+    let desk = desk_at(place, clock).await;
+    let (reads, mine) = (desk.persist.reads(), desk.persist.lease().node());
+    let states = async || {
+        let nodes = reads.nodes(desk.clock.now()).await.unwrap();
+        nodes.into_iter().map(|node| (node.id, node.state, node.draining)).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, [(mine, NodeState::Live, false), (gone, NodeState::Gone, true)]);
+    assert_eq!(reads.in_hand().await.unwrap().into_iter().collect::<Vec<_>>(), [(gone, 1)]);
+    desk.persist.forget_nodes(desk.clock.now().before(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(states().await.len(), 2);
+    desk.persist.forget_nodes(desk.clock.now().after(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(states().await, [(mine, NodeState::Live, false)]);
 }
