@@ -209,6 +209,10 @@ secret = 'whsec_hidden'
         batch_limit = 1000        # default
         shutdown_timeout = "30s"  # default
 
+        [dashboard]
+        environment = ""  # default
+        colour = "grey"   # default
+
         [database]
         url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
         max_connections = 4                            # default
@@ -275,7 +279,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 11);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 12);
     }
 
     #[test]
