@@ -5,10 +5,12 @@
 mod bad_input;
 mod bad_start;
 mod bounded;
+mod browser;
 mod chemicals;
 mod command_line;
 mod contract;
 mod crash;
+mod dashboard;
 mod dead_network;
 mod docs;
 mod drain;
