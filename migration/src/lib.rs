@@ -7,6 +7,7 @@ mod m20261101_000004_nodes;
 mod m20261101_000005_chemicals;
 mod m20261101_000006_outbox;
 mod m20261101_000010_late;
+mod m20261101_000012_rollups;
 mod m20261101_000013_search;
 mod m20261101_000014_resubmissions;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000005_chemicals::Migration),
             Box::new(m20261101_000006_outbox::Migration),
             Box::new(m20261101_000010_late::Migration),
+            Box::new(m20261101_000012_rollups::Migration),
             Box::new(m20261101_000013_search::Migration),
             Box::new(m20261101_000014_resubmissions::Migration),
         ]

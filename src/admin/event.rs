@@ -86,7 +86,7 @@ pub(super) async fn page(state: Data<State>, request: HttpRequest) -> Answer {
 pub(super) async fn operate(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     let (id, verb) = (record_id(&request)?, request.match_info().query("verb").to_owned());
     let fields = fields(&state, &request, body, &["reason", "back"]).await?;
-    let operator = operator::of(&request, &fields, &None);
+    let operator = operator::of_form(&request, &fields);
     let pool = state.pool.clone();
     let notice = match verb.as_str() {
         "cancel" => "event-cancelled",

@@ -74,7 +74,7 @@ pub(super) async fn page(state: Data<State>, request: HttpRequest) -> Answer {
         suggestions: suggestions(&state),
         statuses: Status::ALL.iter().map(|word| (word.as_str(), word.as_str() == status)).collect(),
         records: found.records,
-        searched_until: found.searched_until.map(|at| frame.moment(at)),
+        searched_until: found.searched_until.map(|at| frame.moment(&at)),
         newest: if cursor.is_some() { to(asked) } else { String::new() },
         older: found.next.map(next).unwrap_or_default(),
         export: ["/api/v1/events.ndjson", &query(&exact)].join("?"),
