@@ -25,6 +25,7 @@ mod handlers;
 mod health;
 mod history;
 mod live;
+mod nodes;
 mod notice;
 mod overview;
 mod qualifiers;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> Vec<At> {
         at("/admin/events/{id}/{verb}", "POST", [post(event::operate)]),
         at("/actors", "GET, HEAD", [get(actors::page)]),
         at("/handlers", "GET, HEAD", [get(handlers::page)]),
+        at("/nodes", "GET, HEAD", [get(nodes::page)]),
         at("/admin/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]),
         at("/admin/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
         at("/admin/handlers/{name:.+}/restart", "POST", [post(handlers::restart)]),

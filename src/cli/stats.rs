@@ -101,9 +101,9 @@ mod tests {
         FINAL STATUS  EVENTS
         COMPLETED     12,000
 
-        pending                 3
         in flight               0
         oldest pending age  1.2 s
+        pending                 3
         retries due             0
         ");
     }

@@ -120,14 +120,14 @@ async fn an_event_is_shown_with_its_data_and_its_attempts() {
     created at        3 min ago (2026-01-05 07:59:20Z)
     attempt count     2
     origin bus        kafka
-    origin topic      event-topic
-    origin partition  3
     origin offset     42
+    origin partition  3
+    origin topic      event-topic
 
     data (31 B)
     {
-      "total": 12,
-      "note": "\u001b[2J"
+      "note": "\u001b[2J",
+      "total": 12
     }
 
     ATTEMPT  STATUS     HANDLER  STARTED                           TOOK  ERROR
