@@ -20,6 +20,7 @@ mod finish;
 mod interest;
 mod late;
 mod lease;
+mod lineage;
 mod nodes;
 mod operate;
 mod outbox;
@@ -29,7 +30,9 @@ mod place;
 mod reads;
 mod record;
 mod recover;
+mod rollup;
 mod rows;
+mod search;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -49,12 +52,15 @@ pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
 pub use interest::{Interest, Wanted};
 pub use lease::{Changes, Lease, Loss, Peer};
+pub use lineage::{Act, Resubmission};
 pub use nodes::{Listed, Listing, Node, NodeState};
 pub use operate::{Action, Operation};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
+pub use rollup::Rollup;
+pub use search::Found;
 
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::Metrics;
@@ -232,6 +238,14 @@ impl Persist {
     /// [`Error`].
     pub async fn forget_nodes(&self, before: Timestamp) -> Result<(), Error> {
         self.ask(|reply| Command::ForgetNodes { before, reply }).await
+    }
+
+    /// Writes down what happened in a slot of this node.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn roll_up(&self, rollup: Rollup) -> Result<(), Error> {
+        self.ask(|reply| Command::RollUp { rollup: Box::new(rollup), reply }).await
     }
 
     /// The reading side.

@@ -1,5 +1,7 @@
 //! Handlers: how each fares, and pausing them.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -12,6 +14,7 @@ use super::parameters::{Asked, OneHandler};
 use super::problem::Problem;
 use super::query::{Parameters, closest};
 use super::{Answer, State, path};
+use crate::dead_letter::Operator;
 use crate::handle::HostState;
 use crate::lifecycle::Status;
 use crate::persist::CountsByLane;
@@ -92,7 +95,7 @@ impl<'a> View<'a> {
     tag = "handlers",
     responses((status = 200, description = "All of them", body = Handlers), OfALedgerRead),
 )]
-pub(super) async fn list(state: Data<State>) -> Answer {
+pub(crate) async fn list(state: Data<State>) -> Answer {
     let counts = state.reads().counts().await?;
     let items: Vec<View<'_>> = state.pool.lanes().map(|lane| View::of(lane, &counts)).collect();
     Ok(HttpResponse::Ok().json(Handlers { items }))
@@ -108,7 +111,7 @@ pub(super) async fn list(state: Data<State>) -> Answer {
     request_body = Option<Reason>,
     responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
 )]
-pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+pub(crate) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, true).await
 }
 
@@ -122,15 +125,31 @@ pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) 
     request_body = Option<Reason>,
     responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
 )]
-pub(super) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+pub(crate) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, false).await
 }
 
+/// Builds a handler's actor again, on this node; what it has in hand ends as it would.
+#[utoipa::path(
+    post,
+    path = "/api/v1/handlers/{name}/restart",
+    operation_id = "restart_handler",
+    tag = "handlers",
+    params(OneHandler, Asked),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
+)]
+pub(crate) async fn restart(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+    let (name, operator) = asked(&state, &request, body).await?;
+    let lane = state.pool.lane(&name).ok_or_else(|| missing(&state, &name))?;
+    let (pool, restarted) = (state.pool.clone(), Arc::clone(&lane));
+    carry_out(async move { pool.restart(&restarted, &operator).await }).await?;
+    let counts = state.reads().counts().await?;
+    Ok(HttpResponse::Ok().json(View::of(&lane, &counts)))
+}
+
 async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bool) -> Answer {
-    let parameters = Parameters::parse(request.query_string(), &["reason"])?;
-    let name = path::id_before_verb(request)?;
-    let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
-    let operator = operator::of(request, &parameters, &members);
+    let (name, operator) = asked(state, request, body).await?;
     let lane = state.pool.lane(&name);
     let elsewhere = if lane.is_none() { state.pool.types_elsewhere(&name) } else { None };
     if lane.is_none() && elsewhere.is_none() {
@@ -145,7 +164,16 @@ async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bo
     })
 }
 
-fn missing(state: &State, name: &str) -> Problem {
+/// Which handler an operation is about, who asks for it, and why.
+async fn asked(state: &State, request: &HttpRequest, body: Body) -> Result<(String, Operator), Problem> {
+    let parameters = Parameters::parse(request.query_string(), &["reason"])?;
+    let name = path::id_before_verb(request)?;
+    let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
+    Ok((name, operator::of(request, &parameters, &members)))
+}
+
+/// A name that no handler has.
+pub(crate) fn missing(state: &State, name: &str) -> Problem {
     let names: Vec<&str> = state.pool.lanes().map(|lane| &*lane.name).collect();
     let problem = Problem::not_found("handler", name);
     match closest(name, &names) {
@@ -155,7 +183,7 @@ fn missing(state: &State, name: &str) -> Problem {
 }
 
 /// A pause comes first: it is what an operator wanted.
-pub(super) fn state_of(lane: &Lane) -> ActorState {
+pub(crate) fn state_of(lane: &Lane) -> ActorState {
     match lane.host.state() {
         _ if lane.is_paused() => ActorState::Paused,
         HostState::Running => ActorState::Running,
@@ -165,6 +193,6 @@ pub(super) fn state_of(lane: &Lane) -> ActorState {
 }
 
 /// Events of this lane that wait, in memory and in the ledger.
-pub(super) fn queued(lane: &str, counts: &CountsByLane) -> i64 {
+pub(crate) fn queued(lane: &str, counts: &CountsByLane) -> i64 {
     counts.get(&(lane.to_owned(), Status::Pending)).copied().unwrap_or(0)
 }

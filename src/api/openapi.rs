@@ -16,12 +16,13 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfMany,
+    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, nodes, pages, schemas, stats, submission,
+    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, nodes, pages, resubmission,
+    schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +38,7 @@ use super::{
                        at all gets a bare `400`, and one whose head takes too long a bare `408`.) Every path that \
                        takes GET takes HEAD. Every answer has an `x-request-id`: the request's own, if it is one of up to 128 \
                        letters, digits and `-_.:/+=@`.\n\n\
+                       The dashboard at `/` is for people, and not described here.\n\n\
                        Times are RFC 3339, in UTC. Members may be added to answers; those that are here stay.",
         license(name = "MIT", identifier = "MIT")
     ),
@@ -45,15 +47,17 @@ use super::{
         (name = "events", description = "Submitting events, and what became of them"),
         (name = "dead letters", description = "What was given up, and events without a handler"),
         (name = "chemicals", description = "What the handler `chemical_status` keeps"),
-        (name = "handlers", description = "How handlers fare, and pausing them"),
+        (name = "handlers", description = "How handlers fare, pausing and restarting them"),
         (name = "state", description = "The engine in numbers: actors, counts, metrics, health"),
         (name = "pages", description = "For people: where things are, and what a refusal means"),
     ),
     paths(
         submission::submit,
         events::list,
+        export::export,
         events::get,
         events::cancel,
+        resubmission::resubmit,
         dead_letters::list,
         dead_letters::redrive,
         dead_letters::discard,
@@ -64,6 +68,7 @@ use super::{
         handlers::list,
         handlers::pause,
         handlers::resume,
+        handlers::restart,
         schemas::list,
         actors::tree,
         nodes::list,
@@ -76,7 +81,6 @@ use super::{
         docs::index,
         docs::file,
         pages::problem,
-        pages::index,
     ),
     components(schemas(Document, Code)),
     modifiers(&Common),

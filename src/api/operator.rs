@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload as Body;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
@@ -20,31 +21,52 @@ use crate::event::{Payload, PayloadKind, Violation};
 const LONGEST: usize = 1_000;
 
 /// The members of a body, or nothing if there is no body.
-pub(super) type Members = Option<BTreeMap<String, String>>;
+pub(crate) type Members = Option<BTreeMap<String, String>>;
 
 /// Who asks, and why.
-pub(super) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
+pub(crate) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
     let reason = members.as_ref().and_then(|members| members.get("reason").map(String::as_str));
-    Operator { name: name(request), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
+    with(request, reason.or_else(|| parameters.get("reason")))
 }
 
-/// Who asks, as far as is known: nothing here proves it.
-fn name(request: &HttpRequest) -> String {
+/// Who asks, and this is why.
+pub(super) fn with(request: &HttpRequest, reason: Option<&str>) -> Operator {
+    Operator { name: name(request, "api"), reason: reason.map(shortened) }
+}
+
+/// Who asks by a form of the dashboard, and why.
+pub(crate) fn of_form(request: &HttpRequest, fields: &Parameters) -> Operator {
+    Operator { name: name(request, "dashboard"), reason: fields.get("reason").map(shortened) }
+}
+
+/// Who asks, as far as is known: nothing here proves it. Who does not say so is a place and an address.
+fn name(request: &HttpRequest, place: &str) -> String {
     let given = request.headers().get("x-operator").map(|name| String::from_utf8_lossy(name.as_bytes()));
     match given.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => shortened(name),
-        None => request.peer_addr().map_or_else(|| "api".to_owned(), |peer| format!("api@{}", peer.ip())),
+        None => request.peer_addr().map_or_else(|| place.to_owned(), |peer| format!("{place}@{}", peer.ip())),
     }
 }
 
 /// Reads a body of texts by name. A filter's text is never empty: "everything" has to be said by leaving the name
 /// out, not by a variable that happened to be empty.
-pub(super) async fn members(
+pub(crate) async fn members(
     request: &HttpRequest,
     body: Body,
     limit: usize,
     known: &[&str],
 ) -> Result<Members, Problem> {
+    let Some(bytes) = json(request, body, limit).await? else { return Ok(None) };
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
+    let Value::Object(members) = value else {
+        return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
+    };
+    texts(members, known).map(Some)
+}
+
+/// Reads a body that says to be JSON, or nothing if there is no body.
+pub(super) async fn json(request: &HttpRequest, body: Body, limit: usize) -> Result<Option<Bytes>, Problem> {
     let bytes = body::read(request, body, limit).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
@@ -55,16 +77,11 @@ pub(super) async fn members(
         let detail = format!("`{content_type}` is not read here; send JSON as `application/json`");
         return Err(Problem::new(Code::UnsupportedContentType, detail).hint("Set `content-type: application/json`."));
     }
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
-    let Value::Object(members) = value else {
-        return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
-    };
-    texts(members, known).map(Some)
+    Ok(Some(bytes))
 }
 
 /// The body of an operation on one record, as the document shows it.
-pub(super) struct Reason;
+pub(crate) struct Reason;
 
 impl PartialSchema for Reason {
     fn schema() -> RefOr<Schema> {
@@ -79,7 +96,7 @@ impl PartialSchema for Reason {
 impl ToSchema for Reason {}
 
 /// The member that every body of an operation may have.
-pub(super) fn reason() -> Object {
+pub(crate) fn reason() -> Object {
     let text = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
     text.description(Some("Why, for the audit log")).build()
 }
@@ -108,7 +125,7 @@ fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String,
 }
 
 /// Carries an operation to its end even if the caller goes: half of it would be in the ledger and half not in memory.
-pub(super) async fn carry_out<T, E>(operation: impl Future<Output = Result<T, E>> + 'static) -> Result<T, Problem>
+pub(crate) async fn carry_out<T, E>(operation: impl Future<Output = Result<T, E>> + 'static) -> Result<T, Problem>
 where
     T: 'static,
     E: Into<Problem> + 'static,
@@ -132,8 +149,8 @@ mod tests {
     fn an_operator_is_who_they_say_or_where_they_come_from() {
         let peer = "192.0.2.7:4000".parse().unwrap();
         let named = TestRequest::default().insert_header(("x-operator", " ada ")).peer_addr(peer).to_http_request();
-        assert_eq!(name(&named), "ada");
+        assert_eq!(name(&named, "api"), "ada");
         let unnamed = TestRequest::default().insert_header(("x-operator", " ")).peer_addr(peer).to_http_request();
-        assert_eq!(name(&unnamed), "api@192.0.2.7");
+        assert_eq!(name(&unnamed, "dashboard"), "dashboard@192.0.2.7");
     }
 }

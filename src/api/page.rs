@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::query::{Parameters, bad};
 use super::{cursor, filter, parameters, problem};
+use crate::clock::Timestamp;
 use crate::lifecycle::FinalStatus;
-use crate::persist::{Filter, Reads, Record};
+use crate::persist::{Filter, Found, Reads, Record};
 use problem::{Code, Problem};
 
 const DEFAULT_LIMIT: u64 = 50;
@@ -18,7 +19,7 @@ const MOST: u64 = 250;
 
 /// What a list was asked for.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub filter: Filter,
     before: Option<Uuid>,
     limit: u64,
@@ -27,12 +28,16 @@ pub(super) struct Page {
 /// A page of records.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Page)]
-pub(super) struct Items {
+pub(crate) struct Items {
     /// The records, newest first.
     items: Vec<Record>,
     /// Where the next page begins, if there is one.
     #[schema(required)]
     next_cursor: Option<String>,
+    /// How far back this page has looked, if it ended before it had found `limit` items: the next one goes on there. A
+    /// page looks at 50,000 records at most.
+    #[schema(required)]
+    searched_until: Option<Timestamp>,
 }
 
 impl Page {
@@ -50,19 +55,13 @@ impl Page {
 
     /// The answer.
     pub async fn answer(&self, reads: &Reads) -> Result<HttpResponse, Problem> {
-        // One more than is shown, to know whether there is a next page.
-        let mut items = reads.list(&self.filter, self.before, self.limit + 1).await?;
-        let more = items.len() as u64 > self.limit;
-        if more {
-            items.pop();
-        }
-        let next_cursor = items.last().filter(|_| more).map(|last| cursor::encode(last.id));
-        Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
+        let Found { records, next, searched_until } = reads.search(&self.filter, self.before, self.limit).await?;
+        Ok(HttpResponse::Ok().json(Items { items: records, next_cursor: next.map(cursor::encode), searched_until }))
     }
 }
 
 /// How many items a page may have.
-pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
+pub(crate) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
     let Some(text) = parameters.get("limit") else { return Ok(DEFAULT_LIMIT) };
     text.parse()
         .ok()
@@ -78,7 +77,7 @@ fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
 }
 
 /// Which page of a list is meant, as the document shows it.
-pub(super) fn place() -> [Parameter; 2] {
+pub(crate) fn place() -> [Parameter; 2] {
     let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
     // An empty parameter counts as absent.
     let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
@@ -96,7 +95,7 @@ impl IntoParams for Page {
 }
 
 /// A page of what can be redriven or discarded.
-pub(super) struct DeadPage;
+pub(crate) struct DeadPage;
 
 impl IntoParams for DeadPage {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {

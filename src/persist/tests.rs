@@ -4,6 +4,8 @@ mod again;
 mod gone;
 mod plans;
 mod reading;
+mod rollups;
+mod searching;
 mod transactions;
 mod writers;
 

@@ -33,18 +33,22 @@ pub fn javascript() -> Option<PathBuf> {
 
 /// The `curl` of this machine.
 pub fn curl() -> Option<PathBuf> {
-    on_the_path("curl")
+    in_path("curl").or_else(|| left_out("curl"))
 }
 
 /// The `kcat` of this machine.
 pub fn kcat() -> Option<PathBuf> {
-    on_the_path("kcat")
+    in_path("kcat").or_else(|| left_out("kcat"))
 }
 
-fn on_the_path(name: &str) -> Option<PathBuf> {
+/// The browser of this machine, and its driver.
+pub fn chromium() -> Option<(PathBuf, PathBuf)> {
+    in_path("chromium").zip(in_path("chromedriver")).or_else(|| left_out("chromium").zip(None))
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists());
-    found.or_else(|| left_out(name))
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists())
 }
 
 /// Half an installation would be found out by some other test, which would not say so.
