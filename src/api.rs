@@ -12,6 +12,7 @@ mod dead_letters;
 mod docs;
 mod events;
 mod filter;
+mod foreign;
 mod handlers;
 mod health;
 mod metrics;
@@ -41,6 +42,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route, guard};
 
 pub use config::Config;
+pub(crate) use foreign::{is_loopback, name_of};
 
 use crate::clock::Timestamp;
 use crate::ingest::{Intake, Listeners};
