@@ -11,6 +11,7 @@ mod command_line;
 mod contract;
 mod crash;
 mod dead_network;
+mod deploy;
 mod docs;
 mod drain;
 mod email;
