@@ -13,6 +13,7 @@ mod docs;
 mod events;
 mod export;
 pub(crate) mod filter;
+mod foreign;
 pub(crate) mod handlers;
 pub(crate) mod health;
 mod metrics;
@@ -43,6 +44,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route, guard};
 
 pub use config::Config;
+pub(crate) use foreign::{is_loopback, name_of};
 
 use crate::admin::{self, Live};
 use crate::clock::Timestamp;

@@ -15,6 +15,11 @@ use crate::config::written;
 pub struct Config {
     /// Where to listen, as `host:port`; port 0 takes a free one.
     pub bind: String,
+    /// Whether `bind` may be an address that other machines can reach: whoever reaches it can do all that an operator can.
+    pub allow_remote_without_login: bool,
+    /// Names, with their ports, under which requests may come in beside those of loopback. Any other is refused, so that
+    /// no web page can come in under a name of its own.
+    pub allowed_hosts: Vec<String>,
     /// The largest request body.
     #[serde(with = "size")]
     #[schemars(schema_with = "written::size")]
@@ -31,6 +36,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             bind: "127.0.0.1:8080".to_owned(),
+            allow_remote_without_login: false,
+            allowed_hosts: Vec::new(),
             body_limit: 1 << 20,
             batch_limit: 1_000,
             shutdown_timeout: Duration::from_secs(30),

@@ -1,4 +1,5 @@
-//! What every request goes through: an id, a line in the log, a metric; and refusals get their final form.
+//! What every request goes through: an id, the question whether it may be asked at all, a line in the log, a metric; and
+//! refusals get their final form.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use actix_web::{Error, HttpRequest};
 use tokio::time::Instant;
 
 use super::problem::Problem;
-use super::{State, plain};
+use super::{State, foreign, plain};
 use crate::admin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,7 +29,10 @@ pub(super) async fn around(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let id = request_id(request.headers().get(REQUEST_ID)).unwrap_or_else(|| state.pool.clock.new_id().to_string());
-    let answered = next.call(request).await?.map_into_boxed_body();
+    let answered = match foreign::judge(&state.config, request.method(), request.uri(), request.headers()) {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(problem) => request.error_response(problem),
+    };
     let problem = answered.response().error().map(Problem::in_error);
     let mut answered = match &problem {
         None => answered,

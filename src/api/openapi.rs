@@ -33,7 +33,9 @@ use super::{
                        final status.\n\n\
                        Refusals are problem documents (RFC 9457) with a `code` that never changes its meaning. Beside \
                        the ones of each operation, any path may answer `405` with `method_not_allowed`, a path that \
-                       is not here answers `404` with `unknown_path`, and what is refused before a path is looked at \
+                       is not here answers `404` with `unknown_path`, what a web page of another origin asks for, or asks \
+                       under a name that is not the server's, answers `403` with `foreign_origin` or `unknown_host`, \
+                       and what is refused before a path is looked at \
                        answers `400` with `bad_request`: see the responses among the components. (What is no request \
                        at all gets a bare `400`, and one whose head takes too long a bare `408`.) Every path that \
                        takes GET takes HEAD. Every answer has an `x-request-id`: the request's own, if it is one of up to 128 \
@@ -94,7 +96,9 @@ impl Modify for Common {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let components = api.components.get_or_insert_default();
         components.headers.insert("RequestId".to_owned(), refusals::request_id().into());
-        for code in [Code::BadRequest, Code::UnknownPath, Code::MethodNotAllowed] {
+        for code in
+            [Code::BadRequest, Code::ForeignOrigin, Code::UnknownHost, Code::UnknownPath, Code::MethodNotAllowed]
+        {
             components.responses.insert(code.as_str().to_owned(), refusals::response(&[code]).into());
         }
         let mut operations: Vec<&mut Operation> =

@@ -33,7 +33,7 @@ const SERVE_HELP: &str = "\
 Examples:
   evenkeel serve                                      ./config.toml, or the embedded defaults
   evenkeel serve --config /etc/evenkeel/config.toml
-  EVENKEEL__SERVER__BIND=0.0.0.0:80 evenkeel serve    one key from the environment
+  EVENKEEL__SERVER__BIND=[::1]:8080 evenkeel serve    one key from the environment
 
 SIGTERM and Ctrl-C drain: no new events, what runs is finished, the rest waits in the ledger.";
 

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::key_path::KeyPath;
 use super::schema::closest;
 use super::{Config, Error, Problem, Problems};
+use crate::api::{self, is_loopback, name_of};
 use crate::bus::{KafkaConfig, RabbitConfig};
 use crate::retry::RetryPolicy;
 
@@ -27,6 +28,7 @@ impl Config {
         self.check_durations(&mut found);
         check_retry(&KeyPath::new(&["retry"]), &self.retry, &mut found);
         check_bind(&self.server.bind, &mut found);
+        check_reach(&self.server, &mut found);
         check_database(&self.database.url, &mut found);
         check_kafka(&self.kafka, &mut found);
         check_lease(self.database.lease, &mut found);
@@ -104,6 +106,24 @@ fn check_bind(bind: &str, found: &mut Vec<Problem>) {
     let fine = bind.rsplit_once(':').is_some_and(|(host, port)| host_is_fine(host) && port.parse::<u16>().is_ok());
     if !fine {
         let what = format!("`{bind}` is not host:port, such as 127.0.0.1:8080 or [::1]:8080");
+        found.push(Problem::new(KeyPath::new(&["server", "bind"]), what));
+    }
+}
+
+/// Operators have no login: who can reach the port is one.
+fn check_reach(server: &api::Config, found: &mut Vec<Problem>) {
+    let is_bad = |host: &&String| name_of(host).is_empty() || host.contains(['/', ' ', '@', '*', ',']);
+    if let Some(host) = server.allowed_hosts.iter().find(is_bad) {
+        let what = format!("`{host}` is not a host with its port, as in http://HOST/: evenkeel.example:8080");
+        found.push(Problem::new(KeyPath::new(&["server", "allowed_hosts"]), what));
+    }
+    if !is_loopback(name_of(&server.bind)) && !server.allow_remote_without_login {
+        let what = format!(
+            "`{}` can be reached from other machines, and operators have no login: whoever reaches it can redrive and \
+             discard. Bind to 127.0.0.1, and let a tunnel or a proxy with a login lead there, or say \
+             server.allow_remote_without_login = true",
+            server.bind
+        );
         found.push(Problem::new(KeyPath::new(&["server", "bind"]), what));
     }
 }
@@ -228,6 +248,28 @@ mod tests {
         assert!(
             !["", "8080", ":8080", "localhost", "a:99999", "::1:80", "[x]:80", "http://a:80"].into_iter().any(check)
         );
+    }
+
+    #[test]
+    fn who_can_be_reached_from_elsewhere_says_so_in_words() {
+        for bind in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", "evenkeel.example:80"] {
+            let error = problems(&format!("[server]\nbind = '{bind}'"));
+            assert!(error.starts_with("server.bind: ") && error.contains("allow_remote_without_login"), "{error}");
+            let said = format!("[server]\nbind = '{bind}'\nallow_remote_without_login = true");
+            Config::parse(&said, "c").unwrap().check(&[]).unwrap();
+        }
+        for bind in ["localhost:1", "127.0.0.9:1", "[::1]:1"] {
+            Config::parse(&format!("[server]\nbind = '{bind}'"), "c").unwrap().check(&[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_is_written_as_in_a_url() {
+        for host in ["", ":8080", "*", "http://evenkeel.example", "a b", "a,b"] {
+            assert!(problems(&format!("[server]\nallowed_hosts = ['{host}']")).starts_with("server.allowed_hosts: "));
+        }
+        let fine = "[server]\nallowed_hosts = ['evenkeel.example', 'evenkeel.example:8080', '[2001:db8::1]:80']";
+        Config::parse(fine, "c").unwrap().check(&[]).unwrap();
     }
 
     #[test]

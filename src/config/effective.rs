@@ -204,10 +204,12 @@ secret = 'whsec_hidden'
         assert!(!shown.contains("hidden"), "{shown}");
         insta::assert_snapshot!(shown, @r#"
         [server]
-        bind = "127.0.0.1:8080"   # default
-        body_limit = "1MiB"       # default
-        batch_limit = 1000        # default
-        shutdown_timeout = "30s"  # default
+        bind = "127.0.0.1:8080"             # default
+        allow_remote_without_login = false  # default
+        allowed_hosts = []                  # default
+        body_limit = "1MiB"                 # default
+        batch_limit = 1000                  # default
+        shutdown_timeout = "30s"            # default
 
         [dashboard]
         environment = ""  # default

@@ -94,7 +94,7 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let with = Register(&registry);
         with.build_info()?;
-        Ok(Self(Arc::new(Instruments {
+        let metrics = Self(Arc::new(Instruments {
             pulse: Pulse::default(),
             events: with.counters("evenkeel_events_total", "Events that came to a status.", &["status"])?,
             records: with.gauges("evenkeel_records", "Records that stand in a status now.", &["status"])?,
@@ -153,7 +153,24 @@ impl Metrics {
                 &["status"],
             )?,
             registry,
-        })))
+        }));
+        metrics.begin_at_nothing();
+        Ok(metrics)
+    }
+
+    /// Rules ask what was added to a counter: one that first appears as 1 has had nothing added.
+    fn begin_at_nothing(&self) {
+        for alert in ["dead_letter", "invalid", "handler_down", "stuck"] {
+            self.0.alerts.with_label_values(&[alert]);
+        }
+        for destination in ["events", "dead_letters"] {
+            for outcome in ["confirmed", "away", "refused", "unknown"] {
+                self.0.publishes.with_label_values(&[destination, outcome]);
+            }
+        }
+        for fault in ["away", "unknown", "moved", "refused"] {
+            self.0.commit_failures.with_label_values(&[fault]);
+        }
     }
 
     /// Counts messages that were to be published.

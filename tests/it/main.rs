@@ -14,6 +14,7 @@ mod contract;
 mod crash;
 mod dashboard;
 mod dead_network;
+mod deploy;
 mod docs;
 mod drain;
 mod email;

@@ -46,6 +46,11 @@ pub fn chromium() -> Option<(PathBuf, PathBuf)> {
     in_path("chromium").zip(in_path("chromedriver")).or_else(|| left_out("chromium").zip(None))
 }
 
+/// The `promtool` of this machine.
+pub fn promtool() -> Option<PathBuf> {
+    in_path("promtool").or_else(|| left_out("promtool"))
+}
+
 fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists())

@@ -61,6 +61,11 @@ codes! {
     BadCursor = "bad_cursor", 400, "The cursor is none of this API's",
         "Use `next_cursor` of the page before as it is, or leave `cursor` out to start at the newest.";
     BadPath = "bad_path", 400, "The path cannot be read", "Percent-encode ids in paths as UTF-8.";
+    ForeignOrigin = "foreign_origin", 403, "A page of another origin may not do this",
+        "Use this server's own pages, or a program, which sends neither `Origin` nor `Sec-Fetch-Site`. Where a proxy \
+         changes the host, add the name that people type to `server.allowed_hosts`.";
+    UnknownHost = "unknown_host", 403, "The server is not known by this name",
+        "Use `localhost` or the server's address, or add what the `Host` header says to `server.allowed_hosts`.";
     NotFound = "not_found", 404, "Not found", "Check the id or the name.";
     UnknownPath = "unknown_path", 404, "There is nothing at this path", "See `/` for the paths of this server.";
     MethodNotAllowed = "method_not_allowed", 405, "This path does not take this method",

@@ -69,6 +69,13 @@ fn is_page_not_found(pattern: Option<&str>, answered: &Answered) -> bool {
 
 /// What the document says about such an answer.
 fn promised(method: &Method, pattern: Option<&str>, answered: &Answered) -> &'static Value {
+    // Any path may refuse with these, whatever the method.
+    let anywhere = ["foreign_origin", "unknown_host"];
+    if let (403, code) = answered.said()
+        && anywhere.contains(&code.as_str())
+    {
+        return &DOCUMENT["components"]["responses"][code];
+    }
     let Some(pattern) = pattern else { return &DOCUMENT["components"]["responses"]["unknown_path"] };
     let verb = if method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
     let path = &DOCUMENT["paths"][plain(pattern)];

@@ -43,6 +43,37 @@ async fn a_wrong_method_hears_the_right_ones() {
 }
 
 #[actix::test]
+async fn a_page_from_elsewhere_can_change_nothing_and_a_program_can() {
+    let node = Node::start().await;
+    let foreign = told(403, "foreign_origin");
+    for (header, value, said) in [
+        ("origin", "http://evil.example", foreign.clone()),
+        ("origin", "null", foreign.clone()),
+        ("sec-fetch-site", "cross-site", foreign.clone()),
+        ("sec-fetch-site", "same-site", foreign.clone()),
+        ("host", "evil.example:8080", told(403, "unknown_host")),
+        ("sec-fetch-site", "same-origin", told(202, "")),
+        ("user-agent", "a program", told(202, "")),
+    ] {
+        let request = TestRequest::with_uri(EVENTS).method(Method::POST).insert_header((header, value));
+        assert_eq!(node.ask(request.set_json(json!({ "type": "ok.a" }))).await.said(), said, "{header}: {value}");
+    }
+    // Wherever it goes, and whether there is anything or not.
+    for (method, path) in
+        [(Method::POST, "/api/v1/dead-letters/redrive"), (Method::DELETE, "/livez"), (Method::PUT, "/x")]
+    {
+        let request = TestRequest::with_uri(path).method(method);
+        assert_eq!(node.ask(request.insert_header(("origin", "http://evil.example"))).await.said(), foreign, "{path}");
+    }
+    let read = TestRequest::with_uri(EVENTS).insert_header(("host", "evil.example"));
+    assert_eq!(node.ask(read).await.said(), told(403, "unknown_host"));
+    let linked = TestRequest::with_uri(EVENTS).insert_header(("sec-fetch-site", "cross-site"));
+    let listed = node.ask(linked).await;
+    assert_eq!((listed.said(), ids(&listed).len()), (told(200, ""), 2));
+    node.end().await;
+}
+
+#[actix::test]
 async fn every_answer_has_a_request_id() {
     let node = Node::start().await;
     let own = node.get("/livez").await;
