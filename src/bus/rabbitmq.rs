@@ -35,7 +35,11 @@ pub(super) async fn prepare(config: &Config) -> Result<(), Error> {
     match topology::prepare(config).await {
         Ok(()) => Ok(()),
         Err(Fault::Away(why)) => {
-            tracing::warn!(why, "RabbitMQ cannot be reached yet; it is tried again and again");
+            tracing::warn!(
+                why,
+                "RabbitMQ cannot be reached yet; it is tried again and again. Are host, user, password and virtual host in \
+                 `rabbitmq.url` right?"
+            );
             Ok(())
         }
         Err(Fault::Unusable { queue, why }) => {

@@ -7,8 +7,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Config, LogFormat};
 
-/// Libraries that tell of every step; a filter that names them hears them all the same.
-const QUIET: &str = "actix_server=warn,sea_orm_migration=warn,sqlx=warn";
+/// Libraries that tell of every step, or call an error what is none here: a queue that is not there yet, a connection that
+/// is built again. A filter that names them hears them all the same.
+const QUIET: &str = "actix_server=warn,lapin=off,sea_orm_migration=warn,sqlx=warn";
 
 /// Sets the process's log up. A log that is set up already stays as it is.
 ///

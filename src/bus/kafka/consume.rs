@@ -215,11 +215,13 @@ struct Member {
 }
 
 impl Member {
-    /// Says what is wrong once, and remembers it.
+    /// Says what is wrong when it begins, and remembers it. While it lasts, the client has ever other words for it.
     fn complain(&self, why: &str) {
         let state = self.link.state();
-        if state.up || state.last_error.as_deref() != Some(why) {
+        if state.up || state.last_error.is_none() {
             tracing::warn!(why, "a listener has trouble with Kafka");
+        } else {
+            tracing::debug!(why, "a listener still has trouble with Kafka");
         }
         self.link.down(Some(why.to_owned()));
     }
