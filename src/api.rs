@@ -1,36 +1,36 @@
-//! HTTP: every route on one screen; one file a resource.
+//! HTTP: every route for programs on one screen; one file a resource. The pages for people are in `admin`.
 //!
 //! Nothing is decided here that another room could decide: a request is read, a room is asked, its answer is written
 //! down. What is refused becomes a problem document in one place.
 
-mod actors;
-mod body;
+pub(crate) mod actors;
+pub(crate) mod body;
 mod chemicals;
 mod config;
-mod cursor;
+pub(crate) mod cursor;
 mod dead_letters;
 mod docs;
 mod events;
-mod filter;
-mod handlers;
-mod health;
+pub(crate) mod filter;
+pub(crate) mod handlers;
+pub(crate) mod health;
 mod metrics;
 mod middleware;
 mod nodes;
 mod openapi;
-mod operator;
-mod page;
+pub(crate) mod operator;
+pub(crate) mod page;
 mod pages;
 mod parameters;
-mod path;
-mod problem;
-mod query;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod query;
 mod schemas;
-mod stats;
+pub(crate) mod stats;
 mod submission;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -42,6 +42,7 @@ use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, R
 
 pub use config::Config;
 
+use crate::admin;
 use crate::clock::Timestamp;
 use crate::ingest::{Intake, Listeners};
 use crate::persist::Reads;
@@ -70,34 +71,36 @@ pub enum Error {
 #[derive(Clone)]
 pub(crate) struct Deps {
     pub config: Config,
+    pub dashboard: admin::Config,
     pub intake: Intake,
     pub listeners: Option<Listeners>,
     pub pool: Pool,
 }
 
 /// [`Deps`], and since when.
-struct State {
-    config: Config,
-    intake: Intake,
-    listeners: Option<Listeners>,
-    pool: Pool,
-    started_at: Timestamp,
+pub(crate) struct State {
+    pub config: Config,
+    pub dashboard: admin::Config,
+    pub intake: Intake,
+    pub listeners: Option<Listeners>,
+    pub pool: Pool,
+    pub started_at: Timestamp,
 }
 
 impl State {
     fn new(deps: &Deps) -> Self {
-        let Deps { config, intake, listeners, pool } = deps.clone();
+        let Deps { config, dashboard, intake, listeners, pool } = deps.clone();
         let started_at = pool.clock.now();
-        Self { config, intake, listeners, pool, started_at }
+        Self { config, dashboard, intake, listeners, pool, started_at }
     }
 
-    fn reads(&self) -> &Reads {
+    pub(crate) fn reads(&self) -> &Reads {
         self.pool.persist.reads()
     }
 }
 
 /// What a request comes to.
-type Answer = Result<HttpResponse, Problem>;
+pub(crate) type Answer = Result<HttpResponse, Problem>;
 
 /// Every route. Each is documented where it is answered, and listed in `openapi.rs`; a test compares the two.
 fn routes() -> Vec<At> {
@@ -127,18 +130,17 @@ fn routes() -> Vec<At> {
         at("/docs/", "GET, HEAD", [get(docs::index)]),
         at("/docs/{file}", "GET, HEAD", [get(docs::file)]),
         at("/problems/{code}", "GET, HEAD", [get(pages::problem)]),
-        at("/", "GET, HEAD", [get(pages::index)]),
     ]
 }
 
 /// One path, and the methods that it takes.
-struct At {
-    path: &'static str,
+pub(crate) struct At {
+    pub path: &'static str,
     allow: &'static str,
     routes: Vec<Route>,
 }
 
-fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N]) -> At {
+pub(crate) fn at<const N: usize>(path: &'static str, allow: &'static str, routes: [Route; N]) -> At {
     At { path, allow, routes: routes.into() }
 }
 
@@ -147,7 +149,7 @@ fn plain(pattern: &str) -> String {
     pattern.replace(":.+}", "}")
 }
 
-fn get<F, Args>(handler: F) -> Route
+pub(crate) fn get<F, Args>(handler: F) -> Route
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
@@ -156,7 +158,7 @@ where
     web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler)
 }
 
-fn post<F, Args>(handler: F) -> Route
+pub(crate) fn post<F, Args>(handler: F) -> Route
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
@@ -167,7 +169,7 @@ where
 
 /// Who uses a method that a path does not take hears which it takes.
 fn serve(config: &mut ServiceConfig) {
-    for At { path, allow, routes } in routes() {
+    for At { path, allow, routes } in routes().into_iter().chain(admin::routes()) {
         let refuse = move |request: HttpRequest| async move {
             Answer::Err(Problem::method_not_allowed(request.method().as_str(), allow))
         };

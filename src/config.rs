@@ -27,7 +27,7 @@ pub use reference::reference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{api, bus, handle, ingest, persist, process, retry, telemetry};
+use crate::{admin, api, bus, handle, ingest, persist, process, retry, telemetry};
 
 /// Everything that can be set. The default is the embedded engine: SQLite, no broker, loopback.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,8 @@ use crate::{api, bus, handle, ingest, persist, process, retry, telemetry};
 pub struct Config {
     /// The HTTP API.
     pub server: api::Config,
+    /// The dashboard.
+    pub dashboard: admin::Config,
     /// The ledger: every event and every attempt.
     pub database: persist::Config,
     /// What carries the events to the listeners.

@@ -386,6 +386,7 @@ impl Engine {
         let inner = &self.0;
         crate::api::Deps {
             config: inner.config.server.clone(),
+            dashboard: inner.config.dashboard.clone(),
             intake: inner.intake.clone(),
             listeners: inner.listeners.clone(),
             pool: inner.pool.clone(),

@@ -59,6 +59,7 @@ pub mod handlers;
 pub mod dead_letter;
 pub mod retry;
 
+pub mod admin;
 pub mod alert;
 pub mod api;
 pub mod telemetry;

@@ -26,7 +26,7 @@ const MOST_IN_HAND: usize = 10;
 /// How an actor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum ActorState {
+pub(crate) enum ActorState {
     Running,
     /// A handler that is to claim nothing.
     Paused,
@@ -107,7 +107,7 @@ impl<'a> Node<'a> {
     tag = "state",
     responses((status = 200, description = "The engine, and all below it", body = Node)),
 )]
-pub(super) async fn tree(state: Data<State>) -> Answer {
+pub(crate) async fn tree(state: Data<State>) -> Answer {
     let counts = timeout(PATIENCE, state.reads().counts()).await.ok().and_then(Result::ok);
     let persist = &state.pool.persist;
     let draining = state.pool.is_draining();

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Chunk = Result<Bytes, PayloadError>;
 
 /// The whole body.
-pub(super) async fn read(
+pub(crate) async fn read(
     request: &HttpRequest,
     payload: impl Stream<Item = Chunk>,
     limit: usize,

@@ -5,12 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 /// The cursor of a page that ended with this record.
-pub(super) fn encode(last: Uuid) -> String {
+pub(crate) fn encode(last: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(last.as_bytes())
 }
 
 /// The last record of the page before; nothing if the cursor is none of ours.
-pub(super) fn decode(cursor: &str) -> Option<Uuid> {
+pub(crate) fn decode(cursor: &str) -> Option<Uuid> {
     let last = Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     (last.get_version_num() == 7 && last.get_variant() == uuid::Variant::RFC4122).then_some(last)
 }
@@ -19,12 +19,12 @@ pub(super) fn decode(cursor: &str) -> Option<Uuid> {
 const OF_TEXTS: &[u8] = b"=";
 
 /// The cursor of a page that ended with this text.
-pub(super) fn encode_text(last: &str) -> String {
+pub(crate) fn encode_text(last: &str) -> String {
     URL_SAFE_NO_PAD.encode([OF_TEXTS, last.as_bytes()].concat())
 }
 
 /// The last text of the page before; nothing if the cursor is none of ours.
-pub(super) fn decode_text(cursor: &str) -> Option<String> {
+pub(crate) fn decode_text(cursor: &str) -> Option<String> {
     let decoded = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     String::from_utf8(decoded.strip_prefix(OF_TEXTS)?.to_vec()).ok()
 }

@@ -14,11 +14,11 @@ use crate::persist::Filter;
 pub(super) use shapes::{Filters, parameters};
 
 /// The names of the filters.
-pub(super) const NAMES: [&str; 9] =
+pub(crate) const NAMES: [&str; 9] =
     ["status", "final_status", "type", "handler", "source", "event_id", "subject", "since", "until"];
 
 /// The filter that these names and values say; names that are none of [`NAMES`] are somebody else's.
-pub(super) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Filter, Vec<Violation>> {
+pub(crate) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Filter, Vec<Violation>> {
     let (mut filter, mut wrong) = (Filter::default(), Vec::new());
     for (name, value) in pairs {
         if let Err(detail) = set(&mut filter, name, value) {
@@ -64,7 +64,7 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
 }
 
 /// The final statuses of what can be redriven or discarded.
-pub(super) const DEAD: [FinalStatus; 2] = [FinalStatus::DeadLetter, FinalStatus::NoHandler];
+pub(crate) const DEAD: [FinalStatus; 2] = [FinalStatus::DeadLetter, FinalStatus::NoHandler];
 
 #[cfg(test)]
 mod tests {

@@ -92,7 +92,7 @@ impl<'a> View<'a> {
     tag = "handlers",
     responses((status = 200, description = "All of them", body = Handlers), OfALedgerRead),
 )]
-pub(super) async fn list(state: Data<State>) -> Answer {
+pub(crate) async fn list(state: Data<State>) -> Answer {
     let counts = state.reads().counts().await?;
     let items: Vec<View<'_>> = state.pool.lanes().map(|lane| View::of(lane, &counts)).collect();
     Ok(HttpResponse::Ok().json(Handlers { items }))
@@ -108,7 +108,7 @@ pub(super) async fn list(state: Data<State>) -> Answer {
     request_body = Option<Reason>,
     responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
 )]
-pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+pub(crate) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, true).await
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) 
     request_body = Option<Reason>,
     responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
 )]
-pub(super) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+pub(crate) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     set_paused(&state, &request, body, false).await
 }
 
@@ -155,7 +155,7 @@ fn missing(state: &State, name: &str) -> Problem {
 }
 
 /// A pause comes first: it is what an operator wanted.
-pub(super) fn state_of(lane: &Lane) -> ActorState {
+pub(crate) fn state_of(lane: &Lane) -> ActorState {
     match lane.host.state() {
         _ if lane.is_paused() => ActorState::Paused,
         HostState::Running => ActorState::Running,
@@ -165,6 +165,6 @@ pub(super) fn state_of(lane: &Lane) -> ActorState {
 }
 
 /// Events of this lane that wait, in memory and in the ledger.
-pub(super) fn queued(lane: &str, counts: &CountsByLane) -> i64 {
+pub(crate) fn queued(lane: &str, counts: &CountsByLane) -> i64 {
     counts.get(&(lane.to_owned(), Status::Pending)).copied().unwrap_or(0)
 }

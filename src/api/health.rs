@@ -100,7 +100,7 @@ struct Liveness {
     tag = "state",
     responses((status = 200, description = "It lives", body = Liveness)),
 )]
-pub(super) async fn live() -> HttpResponse {
+pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Liveness { status: "live" })
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn live() -> HttpResponse {
         (status = 503, description = "They cannot: a check says why, or it is stopping", body = Readiness),
     ),
 )]
-pub(super) async fn ready(state: Data<State>) -> HttpResponse {
+pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
     let pool = &state.pool;
     let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
     let broker = broker(&state).await;

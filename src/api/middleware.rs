@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::{State, plain};
+use crate::admin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -33,7 +34,8 @@ pub(super) async fn around(
         None => answered,
         Some(problem) => {
             let (request, _) = answered.into_parts();
-            let response = problem.answer(&request, &id);
+            let page = admin::refused(&state, &request, problem, &id).await;
+            let response = page.unwrap_or_else(|| problem.answer(&request, &id));
             ServiceResponse::new(request, response)
         }
     };

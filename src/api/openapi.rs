@@ -37,6 +37,7 @@ use super::{
                        at all gets a bare `400`, and one whose head takes too long a bare `408`.) Every path that \
                        takes GET takes HEAD. Every answer has an `x-request-id`: the request's own, if it is one of up to 128 \
                        letters, digits and `-_.:/+=@`.\n\n\
+                       The dashboard at `/` is for people, and not described here.\n\n\
                        Times are RFC 3339, in UTC. Members may be added to answers; those that are here stay.",
         license(name = "MIT", identifier = "MIT")
     ),
@@ -76,7 +77,6 @@ use super::{
         docs::index,
         docs::file,
         pages::problem,
-        pages::index,
     ),
     components(schemas(Document, Code)),
     modifiers(&Common),

@@ -20,10 +20,10 @@ use crate::event::{Payload, PayloadKind, Violation};
 const LONGEST: usize = 1_000;
 
 /// The members of a body, or nothing if there is no body.
-pub(super) type Members = Option<BTreeMap<String, String>>;
+pub(crate) type Members = Option<BTreeMap<String, String>>;
 
 /// Who asks, and why.
-pub(super) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
+pub(crate) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
     let reason = members.as_ref().and_then(|members| members.get("reason").map(String::as_str));
     Operator { name: name(request), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
 }
@@ -39,7 +39,7 @@ fn name(request: &HttpRequest) -> String {
 
 /// Reads a body of texts by name. A filter's text is never empty: "everything" has to be said by leaving the name
 /// out, not by a variable that happened to be empty.
-pub(super) async fn members(
+pub(crate) async fn members(
     request: &HttpRequest,
     body: Body,
     limit: usize,
@@ -64,7 +64,7 @@ pub(super) async fn members(
 }
 
 /// The body of an operation on one record, as the document shows it.
-pub(super) struct Reason;
+pub(crate) struct Reason;
 
 impl PartialSchema for Reason {
     fn schema() -> RefOr<Schema> {
@@ -79,7 +79,7 @@ impl PartialSchema for Reason {
 impl ToSchema for Reason {}
 
 /// The member that every body of an operation may have.
-pub(super) fn reason() -> Object {
+pub(crate) fn reason() -> Object {
     let text = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
     text.description(Some("Why, for the audit log")).build()
 }
@@ -108,7 +108,7 @@ fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String,
 }
 
 /// Carries an operation to its end even if the caller goes: half of it would be in the ledger and half not in memory.
-pub(super) async fn carry_out<T, E>(operation: impl Future<Output = Result<T, E>> + 'static) -> Result<T, Problem>
+pub(crate) async fn carry_out<T, E>(operation: impl Future<Output = Result<T, E>> + 'static) -> Result<T, Problem>
 where
     T: 'static,
     E: Into<Problem> + 'static,

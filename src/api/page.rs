@@ -18,7 +18,7 @@ const MOST: u64 = 250;
 
 /// What a list was asked for.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub filter: Filter,
     before: Option<Uuid>,
     limit: u64,
@@ -27,7 +27,7 @@ pub(super) struct Page {
 /// A page of records.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Page)]
-pub(super) struct Items {
+pub(crate) struct Items {
     /// The records, newest first.
     items: Vec<Record>,
     /// Where the next page begins, if there is one.
@@ -62,7 +62,7 @@ impl Page {
 }
 
 /// How many items a page may have.
-pub(super) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
+pub(crate) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
     let Some(text) = parameters.get("limit") else { return Ok(DEFAULT_LIMIT) };
     text.parse()
         .ok()
@@ -78,7 +78,7 @@ fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
 }
 
 /// Which page of a list is meant, as the document shows it.
-pub(super) fn place() -> [Parameter; 2] {
+pub(crate) fn place() -> [Parameter; 2] {
     let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST));
     // An empty parameter counts as absent.
     let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
@@ -96,7 +96,7 @@ impl IntoParams for Page {
 }
 
 /// A page of what can be redriven or discarded.
-pub(super) struct DeadPage;
+pub(crate) struct DeadPage;
 
 impl IntoParams for DeadPage {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {

@@ -8,13 +8,13 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, Required};
 
 /// A record, by its own id or by its event's.
-pub(super) struct OneRecord;
+pub(crate) struct OneRecord;
 
 /// Who asks for an operation, and why.
-pub(super) struct Asked;
+pub(crate) struct Asked;
 
 /// A handler.
-pub(super) struct OneHandler;
+pub(crate) struct OneHandler;
 
 impl IntoParams for OneRecord {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -51,12 +51,12 @@ fn path(name: &str, description: &str) -> Parameter {
 }
 
 /// A parameter of the query, which may be left out.
-pub(super) fn query(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
+pub(crate) fn query(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
     parameter(name, ParameterIn::Query, schema, description).build()
 }
 
 /// A header, which may be left out.
-pub(super) fn header(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
+pub(crate) fn header(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
     parameter(name, ParameterIn::Header, schema, description).build()
 }
 
@@ -70,6 +70,6 @@ fn parameter(name: &str, place: ParameterIn, schema: impl Into<RefOr<Schema>>, d
 }
 
 /// Any text.
-pub(super) fn text() -> Object {
+pub(crate) fn text() -> Object {
     ObjectBuilder::new().schema_type(Type::String).build()
 }

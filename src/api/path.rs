@@ -8,12 +8,12 @@ use percent_encoding::percent_decode_str;
 use super::problem::{Code, Problem};
 
 /// The id in `/api/v1/events/{id}`.
-pub(super) fn id(request: &HttpRequest) -> Result<String, Problem> {
+pub(crate) fn id(request: &HttpRequest) -> Result<String, Problem> {
     decode(tail(request.uri().path()))
 }
 
 /// The id in `/api/v1/events/{id}/cancel` and its like.
-pub(super) fn id_before_verb(request: &HttpRequest) -> Result<String, Problem> {
+pub(crate) fn id_before_verb(request: &HttpRequest) -> Result<String, Problem> {
     let tail = tail(request.uri().path());
     decode(tail.rsplit_once('/').map_or(tail, |(id, _)| id))
 }

@@ -14,16 +14,16 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-pub(super) use code::Code;
+pub(crate) use code::Code;
 
 use crate::event::Violation;
 
 /// The media type of problem documents.
-pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request is refused. Boxed, because answers are moved about far more often than they are refusals.
 #[derive(Clone, Debug)]
-pub(super) struct Problem(Box<Parts>);
+pub(crate) struct Problem(Box<Parts>);
 
 #[derive(Clone, Debug)]
 struct Parts {
@@ -39,7 +39,7 @@ struct Parts {
 /// Why a request was refused (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// Where the code is explained.
     #[schema(example = "/problems/bad_parameter")]
     r#type: String,
@@ -141,6 +141,21 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// What it is.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What was wrong with this request.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// What to do about it.
+    pub fn hint_or_advice(&self) -> &str {
+        self.0.hint.as_deref().unwrap_or_else(|| self.0.code.advice())
+    }
+
     /// The document as a part of another answer.
     pub fn to_value(&self) -> Value {
         // Strings and numbers only: they cannot fail to be JSON.
@@ -166,7 +181,7 @@ impl Problem {
     }
 
     fn document<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Document<'a> {
-        let Parts { code, detail, errors, hint, more, .. } = &*self.0;
+        let Parts { code, detail, errors, more, .. } = &*self.0;
         Document {
             r#type: code.url(),
             title: code.title(),
@@ -176,7 +191,7 @@ impl Problem {
             code: code.as_str(),
             request_id,
             errors,
-            hint: hint.as_deref().unwrap_or_else(|| code.advice()),
+            hint: self.hint_or_advice(),
             more,
         }
     }

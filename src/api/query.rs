@@ -9,7 +9,7 @@ use crate::event::Violation;
 
 /// The parameters that were given, by name; an empty one counts as absent.
 #[derive(Debug, Default)]
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
     /// Reads a query string.
@@ -42,12 +42,12 @@ impl Parameters {
 }
 
 /// A parameter that cannot be read.
-pub(super) fn bad(name: &str, detail: impl Into<String>) -> Problem {
+pub(crate) fn bad(name: &str, detail: impl Into<String>) -> Problem {
     Problem::of(Code::BadParameter, vec![Violation::new(name, "bad_value", detail)])
 }
 
 /// A name that nobody knows, with the one that was probably meant.
-pub(super) fn unknown(name: &str, what: &str, known: &[&str]) -> Violation {
+pub(crate) fn unknown(name: &str, what: &str, known: &[&str]) -> Violation {
     let detail = match closest(name, known) {
         Some(meant) => format!("there is no {what} `{name}`; did you mean `{meant}`?"),
         None if known.is_empty() => format!("there is no {what} `{name}` here"),
@@ -57,7 +57,7 @@ pub(super) fn unknown(name: &str, what: &str, known: &[&str]) -> Violation {
 }
 
 /// The word that was probably meant.
-pub(super) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let given = given.to_ascii_lowercase();
     let likeness = |word: &str| strsim::jaro_winkler(&given, &word.to_ascii_lowercase());
     let best = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
@@ -65,7 +65,7 @@ pub(super) fn closest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Words in a sentence.
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 

@@ -54,7 +54,7 @@ struct Stats {
     tag = "state",
     responses((status = 200, description = "The counts", body = Stats), OfALedgerRead),
 )]
-pub(super) async fn stats(state: Data<State>) -> Answer {
+pub(crate) async fn stats(state: Data<State>) -> Answer {
     let (reads, now) = (state.reads(), state.pool.clock.now());
     let counts = by_status(&reads.counts().await?);
     let of = |status| counts.get(&status).copied().unwrap_or(0);
@@ -84,7 +84,7 @@ pub(super) async fn stats(state: Data<State>) -> Answer {
 }
 
 /// How many records stand where; every status is there.
-pub(super) fn by_status(counts: &CountsByLane) -> BTreeMap<Status, i64> {
+pub(crate) fn by_status(counts: &CountsByLane) -> BTreeMap<Status, i64> {
     let mut by_status: BTreeMap<Status, i64> = Status::ALL.iter().map(|status| (*status, 0)).collect();
     for ((_, status), n) in counts {
         *by_status.entry(*status).or_default() += n;
@@ -93,7 +93,7 @@ pub(super) fn by_status(counts: &CountsByLane) -> BTreeMap<Status, i64> {
 }
 
 /// Since when the oldest event that waits is due, over all lanes.
-pub(super) async fn oldest_pending(state: &State, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+pub(crate) async fn oldest_pending(state: &State, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
     let mut oldest = None;
     for lane in state.pool.lanes() {
         let due = state.reads().oldest_due(&lane.name, now).await?;

@@ -27,31 +27,31 @@ use crate::{Config, Engine, Event, HandlerError, NewEvent, Payload};
 const EVENTS: &str = "/api/v1/events";
 
 /// An engine, asked as a client asks.
-struct Node {
-    engine: Engine,
+pub(crate) struct Node {
+    pub engine: Engine,
     state: Data<State>,
     _folder: TempDir,
 }
 
 /// An answer, read.
 #[derive(Debug)]
-struct Answered {
-    status: StatusCode,
-    headers: Vec<(String, String)>,
-    text: String,
+pub(crate) struct Answered {
+    pub status: StatusCode,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
 }
 
 impl Answered {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
     /// The status, for an answer that is no refusal; else status and code.
-    fn said(&self) -> (u16, String) {
+    pub fn said(&self) -> (u16, String) {
         let is_problem = self.header("content-type") == Some("application/problem+json");
         let code = if is_problem { self.json()["code"].as_str().unwrap().to_owned() } else { String::new() };
         (self.status.as_u16(), code)
@@ -68,20 +68,20 @@ async fn give_up(_: Event<Payload>) -> Result<(), HandlerError> {
 
 impl Node {
     /// Types `ok.*` succeed, `fail` becomes a dead letter, all others have no handler.
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         Self::start_as(change, |builder| builder).await
     }
 
     /// The same with more handlers.
-    async fn start_from(bind: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn start_from(bind: impl FnOnce(Builder) -> Builder) -> Self {
         Self::start_as(|_| {}, bind).await
     }
 
-    async fn start_as(change: impl FnOnce(&mut Config), bind: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn start_as(change: impl FnOnce(&mut Config), bind: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.database.url = format!("sqlite://{}/evenkeel.db", folder.path().display());
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// Asks, and holds the answer against the contract.
-    async fn ask(&self, request: TestRequest) -> Answered {
+    pub async fn ask(&self, request: TestRequest) -> Answered {
         let peer = "192.0.2.7:4000".parse().unwrap();
         let service = init_service(app(self.state.clone())).await;
         let answer = call_service(&service, request.peer_addr(peer).to_request()).await;
@@ -108,16 +108,16 @@ impl Node {
         answered
     }
 
-    async fn get(&self, uri: &str) -> Answered {
+    pub async fn get(&self, uri: &str) -> Answered {
         self.ask(TestRequest::with_uri(uri)).await
     }
 
-    async fn head(&self, uri: &str) -> Answered {
+    pub async fn head(&self, uri: &str) -> Answered {
         self.ask(TestRequest::with_uri(uri).method(Method::HEAD)).await
     }
 
     /// Posts JSON; `Null` posts nothing at all.
-    async fn post(&self, uri: &str, body: Value) -> Answered {
+    pub async fn post(&self, uri: &str, body: Value) -> Answered {
         let request = TestRequest::with_uri(uri).method(Method::POST);
         self.ask(if body.is_null() { request } else { request.set_json(body) }).await
     }
@@ -128,19 +128,19 @@ impl Node {
     }
 
     /// Submits an event and waits for its end.
-    async fn settle(&self, event: NewEvent) -> Uuid {
+    pub async fn settle(&self, event: NewEvent) -> Uuid {
         let id = self.engine.submit(event).await.unwrap().id;
         self.engine.settled(id).await.unwrap();
         id
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.engine.shutdown().await.unwrap();
     }
 }
 
 /// An event of this type with no data.
-fn event(event_type: &str) -> NewEvent {
+pub(crate) fn event(event_type: &str) -> NewEvent {
     NewEvent::raw(event_type, Payload::default())
 }
 

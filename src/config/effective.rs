@@ -209,6 +209,10 @@ secret = 'whsec_hidden'
         batch_limit = 1000        # default
         shutdown_timeout = "30s"  # default
 
+        [dashboard]
+        environment = ""  # default
+        colour = "grey"   # default
+
         [database]
         url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
         max_connections = 4                            # default

@@ -11,7 +11,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $status:literal, $title:literal, $advice:literal;)+) => {
         /// What a request was refused with.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(in crate::api) enum Code { $($name,)+ }
+        pub(crate) enum Code { $($name,)+ }
 
         impl Code {
             /// All of them, in the order of their status.

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use serde_json::{Map, Value};
 
 use super::Answered;
+use crate::admin;
 use crate::api::openapi;
 use crate::api::plain;
 
@@ -23,6 +24,14 @@ static CLOSED: LazyLock<Value> = LazyLock::new(|| {
 
 /// Fails unless the document says that a request may be answered like this.
 pub fn hold(method: &Method, pattern: Option<&str>, answered: &Answered) {
+    if answered.header("content-type") == Some("text/html; charset=utf-8") {
+        hold_page(answered);
+    }
+    if pattern.is_some_and(|pattern| admin::routes().iter().any(|at| at.path == pattern))
+        || is_page_not_found(pattern, answered)
+    {
+        return;
+    }
     let promised = promised(method, pattern, answered);
     for (name, _) in &answered.headers {
         let named = promised["headers"].get(name).is_some() || name == "content-type";
@@ -40,6 +49,22 @@ pub fn hold(method: &Method, pattern: Option<&str>, answered: &Answered) {
         let wrong = violations(&schema, &answered.json());
         assert!(wrong.is_empty(), "{wrong:#?}: {method} {pattern:?} {answered:?}");
     }
+}
+
+/// The contract of a page: it may be kept by nobody, load from nowhere else, and has nothing inline.
+fn hold_page(page: &Answered) {
+    assert_eq!(page.header("content-security-policy"), Some(admin::ONLY_OURS), "{page:?}");
+    assert_eq!(page.header("cache-control"), Some("private, no-store"), "{page:?}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{page:?}");
+    assert_eq!(page.header("referrer-policy"), Some("same-origin"), "{page:?}");
+    for inline in ["<style", " style=", "<script>", " onclick=", "javascript:"] {
+        assert!(!page.text.contains(inline), "{inline} in {}", page.text);
+    }
+}
+
+/// Who asks for HTML and is nowhere gets a page.
+fn is_page_not_found(pattern: Option<&str>, answered: &Answered) -> bool {
+    pattern.is_none() && answered.header("content-type") == Some("text/html; charset=utf-8")
 }
 
 /// What the document says about such an answer.

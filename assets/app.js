@@ -1,0 +1,3 @@
+// What pages load. Each module enhances one thing; without any of them the pages can be read and used.
+import "./live.js";
+import "./keys.js";
