@@ -11,14 +11,21 @@
 //! Elements with `data-live` follow the stream `/live`, regions with `data-refresh` are loaded again when something
 //! has changed; what is in the style sheet is listed at its head.
 
+mod actors;
 mod assets;
+mod chart;
 mod config;
 pub(crate) mod form;
 mod frame;
+mod handlers;
+mod health;
+mod history;
+mod live;
 mod notice;
 mod overview;
 mod refusal;
 mod shown;
+mod standing;
 mod theme;
 
 #[cfg(test)]
@@ -32,6 +39,7 @@ use askama::Template;
 
 pub use config::{Colour, Config};
 pub(crate) use frame::Frame;
+pub(crate) use live::Live;
 pub(crate) use refusal::refused;
 
 use crate::api::problem::{Code, Problem};
@@ -41,6 +49,12 @@ use crate::api::{Answer, At, at, get, post};
 pub(crate) fn routes() -> Vec<At> {
     vec![
         at("/", "GET, HEAD", [get(overview::page)]),
+        at("/actors", "GET, HEAD", [get(actors::page)]),
+        at("/handlers", "GET, HEAD", [get(handlers::page)]),
+        at("/admin/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]),
+        at("/admin/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
+        at("/admin/handlers/{name:.+}/restart", "POST", [post(handlers::restart)]),
+        at("/live", "GET", [get(live::stream)]),
         at("/admin/theme", "POST", [post(theme::choose)]),
         at("/assets/{set}/{file}", "GET, HEAD", [get(assets::file)]),
     ]

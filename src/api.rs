@@ -42,7 +42,7 @@ use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, R
 
 pub use config::Config;
 
-use crate::admin;
+use crate::admin::{self, Live};
 use crate::clock::Timestamp;
 use crate::ingest::{Intake, Listeners};
 use crate::persist::Reads;
@@ -84,6 +84,7 @@ pub(crate) struct State {
     pub intake: Intake,
     pub listeners: Option<Listeners>,
     pub pool: Pool,
+    pub live: Live,
     pub started_at: Timestamp,
 }
 
@@ -91,7 +92,7 @@ impl State {
     fn new(deps: &Deps) -> Self {
         let Deps { config, dashboard, intake, listeners, pool } = deps.clone();
         let started_at = pool.clock.now();
-        Self { config, dashboard, intake, listeners, pool, started_at }
+        Self { config, dashboard, intake, listeners, pool, live: Live::default(), started_at }
     }
 
     pub(crate) fn reads(&self) -> &Reads {
@@ -118,6 +119,7 @@ fn routes() -> Vec<At> {
         at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]),
         at("/api/v1/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]),
         at("/api/v1/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
+        at("/api/v1/handlers/{name:.+}/restart", "POST", [post(handlers::restart)]),
         at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]),
         at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]),
         at("/api/v1/nodes", "GET, HEAD", [get(nodes::list)]),

@@ -1,5 +1,6 @@
 //! The engine: the rooms put together, started back to front and drained front to back.
 
+mod chronicle;
 mod run;
 
 use std::path::Path;
@@ -189,6 +190,7 @@ impl Builder {
         let path = Arbiter::new().handle();
         let broker = bus::open(&choice(&config), &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
+        path.spawn(chronicle::keep(pool.clone()));
         // Last: from here on events come in.
         let listeners = broker.map(|broker| {
             let outbox = Outbox::new(pool.clone(), Arc::clone(&broker));
@@ -356,6 +358,15 @@ impl Engine {
         self.set_paused(handler, false, operator).await
     }
 
+    /// Builds a handler's actor again; what it has in hand ends as it would.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchHandler`], or the ledger's.
+    pub async fn restart(&self, handler: &str, operator: &Operator) -> Result<(), Error> {
+        let lane = self.0.pool.lane(handler).ok_or_else(|| Error::NoSuchHandler(handler.to_owned()))?;
+        Ok(self.0.pool.restart(&lane, operator).await?)
+    }
+
     async fn set_paused(&self, handler: &str, paused: bool, operator: &Operator) -> Result<(), Error> {
         let pool = &self.0.pool;
         if pool.lane(handler).is_none() && pool.types_elsewhere(handler).is_none() {
@@ -417,6 +428,7 @@ impl Engine {
     }
 
     async fn close(&self) -> Result<(), Error> {
+        chronicle::end(&self.0.pool).await;
         let closed = self.0.pool.persist.close().await;
         self.0.path.stop();
         drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());

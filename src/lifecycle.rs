@@ -171,6 +171,14 @@ impl Status {
     }
 }
 
+impl FinalStatus {
+    /// Whether it is an end that somebody has to look at.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::DeadLetter)
+    }
+}
+
 impl Verb {
     /// The statuses that this verb may start from; empty for the verb that makes a record.
     #[must_use]

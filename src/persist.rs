@@ -29,6 +29,7 @@ mod place;
 mod reads;
 mod record;
 mod recover;
+mod rollup;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
 pub use recover::Orphan;
+pub use rollup::Rollup;
 
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::Metrics;
@@ -232,6 +234,14 @@ impl Persist {
     /// [`Error`].
     pub async fn forget_nodes(&self, before: Timestamp) -> Result<(), Error> {
         self.ask(|reply| Command::ForgetNodes { before, reply }).await
+    }
+
+    /// Writes down what happened in a slot of this node.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn roll_up(&self, rollup: Rollup) -> Result<(), Error> {
+        self.ask(|reply| Command::RollUp { rollup: Box::new(rollup), reply }).await
     }
 
     /// The reading side.

@@ -217,6 +217,15 @@ impl Pool {
         Ok(())
     }
 
+    /// Builds a handler's actor again, in this process; what it has in hand ends as it would.
+    pub(crate) async fn restart(&self, lane: &Lane, operator: &Operator) -> Result<(), crate::persist::Error> {
+        let action = crate::persist::Action::Restart { handler: lane.name.to_string() };
+        self.operate(action, &operator.name, operator.reason.clone()).await?;
+        lane.host.restart();
+        self.announce(&lane.name);
+        Ok(())
+    }
+
     /// Obeys what operators have said of handlers: before this process started, or to another node.
     pub(crate) async fn obey(&self) -> Result<(), sea_orm::DbErr> {
         // What is being decided here is newer than what could be read.

@@ -5,7 +5,9 @@
 mod config;
 mod log;
 mod metrics;
+mod pulse;
 
 pub use config::{Config, LogFormat};
 pub use log::init;
 pub use metrics::Metrics;
+pub use pulse::{BUCKETS, Pulse, SLOT, SLOTS, Span};

@@ -8,6 +8,7 @@ mod m20261101_000005_chemicals;
 mod m20261101_000006_outbox;
 mod m20261101_000009_positions;
 mod m20261101_000010_late;
+mod m20261101_000012_rollups;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000006_outbox::Migration),
             Box::new(m20261101_000009_positions::Migration),
             Box::new(m20261101_000010_late::Migration),
+            Box::new(m20261101_000012_rollups::Migration),
         ]
     }
 }

@@ -19,7 +19,8 @@ use crate::lifecycle::FinalStatus;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The pages of the navigation, in its order: path, name, and the letter that follows `g` to get there.
-const SECTIONS: &[(&str, &str, char)] = &[("/", "Overview", 'o')];
+const SECTIONS: &[(&str, &str, char)] =
+    &[("/", "Overview", 'o'), ("/actors", "Actors", 'a'), ("/handlers", "Handlers", 'h')];
 
 /// A link of the navigation.
 #[derive(Clone, Debug)]
@@ -96,8 +97,8 @@ impl Frame {
     }
 
     /// A moment as it is seen now.
-    pub fn moment(&self, at: Timestamp) -> Moment {
-        Moment::of(at, self.now)
+    pub fn moment(&self, at: &Timestamp) -> Moment {
+        Moment::of(*at, self.now)
     }
 
     pub fn number(&self, n: &i64) -> String {

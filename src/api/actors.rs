@@ -40,47 +40,60 @@ pub(crate) enum ActorState {
 /// An actor, and those that it looks after.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Actor)]
-struct Node<'a> {
-    name: String,
+pub(crate) struct Node<'a> {
+    pub name: String,
     /// A word of the engine, or the kind of a handler.
-    kind: &'a str,
-    state: ActorState,
+    pub kind: &'a str,
+    pub state: ActorState,
     /// How often it was built again.
-    restarts: u64,
+    pub restarts: u64,
     /// Why, the last time.
     #[schema(required)]
-    last_error: Option<String>,
+    pub last_error: Option<String>,
     /// How much waits for it, where it is known.
     #[schema(required)]
-    mailbox: Option<usize>,
+    pub mailbox: Option<usize>,
     #[serde(flatten)]
     #[schema(value_type = LaneView)]
-    lane: Option<LaneView>,
+    pub lane: Option<LaneView>,
     #[schema(no_recursion)]
-    children: Vec<Self>,
+    pub children: Vec<Self>,
 }
 
 /// What only the actors of handlers have, and they have all of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lane)]
-struct LaneView {
+pub(crate) struct LaneView {
     /// How many events it may have in hand.
     #[schema(required = false)]
-    concurrency: usize,
+    pub concurrency: usize,
     /// How many events wait for it, if the ledger can be read.
-    lane_depth: Option<i64>,
+    pub lane_depth: Option<i64>,
     /// What it has in hand, at most 10 of it.
     #[schema(required = false)]
-    in_hand: Vec<InHand>,
+    pub in_hand: Vec<InHand>,
 }
 
 /// An attempt that runs.
 #[derive(Serialize, ToSchema)]
-struct InHand {
-    record_id: Uuid,
-    attempt_number: u32,
+pub(crate) struct InHand {
+    pub record_id: Uuid,
+    pub attempt_number: u32,
     /// For how long it has been running.
-    for_ms: u128,
+    pub for_ms: u128,
+}
+
+impl ActorState {
+    /// The word for programs and people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Down => "DOWN",
+            Self::Blocked => "BLOCKED",
+            Self::Draining => "DRAINING",
+        }
+    }
 }
 
 impl<'a> Node<'a> {
@@ -108,21 +121,26 @@ impl<'a> Node<'a> {
     responses((status = 200, description = "The engine, and all below it", body = Node)),
 )]
 pub(crate) async fn tree(state: Data<State>) -> Answer {
+    Ok(HttpResponse::Ok().json(engine(&state).await))
+}
+
+/// The engine, and all below it.
+pub(crate) async fn engine(state: &State) -> Node<'_> {
     let counts = timeout(PATIENCE, state.reads().counts()).await.ok().and_then(Result::ok);
     let persist = &state.pool.persist;
     let draining = state.pool.is_draining();
-    let lanes = state.pool.lanes().map(|lane| handler(&state, lane, counts.as_ref()));
+    let lanes = state.pool.lanes().map(|lane| handler(state, lane, counts.as_ref()));
     let mut children = vec![
         Node { mailbox: Some(persist.queued()), ..Node::new("persistence", "persistence", persist.is_alive()) },
         Node::new("intake", "intake", state.intake.is_alive()),
-        processors(&state),
-        scheduler(&state).await,
+        processors(state),
+        scheduler(state).await,
         Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
     ];
-    children.extend(listeners(&state));
+    children.extend(listeners(state));
     let engine = Node { children, ..Node::new("engine", "engine", true) };
     let state = if draining { ActorState::Draining } else { ActorState::Running };
-    Ok(HttpResponse::Ok().json(Node { state, ..engine }))
+    Node { state, ..engine }
 }
 
 fn processors(state: &State) -> Node<'static> {

@@ -12,6 +12,7 @@ use super::parameters::{Asked, OneHandler};
 use super::problem::Problem;
 use super::query::{Parameters, closest};
 use super::{Answer, State, path};
+use crate::dead_letter::Operator;
 use crate::handle::HostState;
 use crate::lifecycle::Status;
 use crate::persist::CountsByLane;
@@ -126,11 +127,27 @@ pub(crate) async fn resume(state: Data<State>, request: HttpRequest, body: Body)
     set_paused(&state, &request, body, false).await
 }
 
+/// Builds a handler's actor again, on this node; what it has in hand ends as it would.
+#[utoipa::path(
+    post,
+    path = "/api/v1/handlers/{name}/restart",
+    operation_id = "restart_handler",
+    tag = "handlers",
+    params(OneHandler, Asked),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "The handler as it stands now", body = View), OfAPause),
+)]
+pub(crate) async fn restart(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
+    let (name, operator) = asked(&state, &request, body).await?;
+    let lane = state.pool.lane(&name).ok_or_else(|| missing(&state, &name))?;
+    let (pool, restarted) = (state.pool.clone(), Arc::clone(&lane));
+    carry_out(async move { pool.restart(&restarted, &operator).await }).await?;
+    let counts = state.reads().counts().await?;
+    Ok(HttpResponse::Ok().json(View::of(&lane, &counts)))
+}
+
 async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bool) -> Answer {
-    let parameters = Parameters::parse(request.query_string(), &["reason"])?;
-    let name = path::id_before_verb(request)?;
-    let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
-    let operator = operator::of(request, &parameters, &members);
+    let (name, operator) = asked(state, request, body).await?;
     let lane = state.pool.lane(&name);
     let elsewhere = if lane.is_none() { state.pool.types_elsewhere(&name) } else { None };
     if lane.is_none() && elsewhere.is_none() {
@@ -145,7 +162,16 @@ async fn set_paused(state: &State, request: &HttpRequest, body: Body, paused: bo
     })
 }
 
-fn missing(state: &State, name: &str) -> Problem {
+/// Which handler an operation is about, who asks for it, and why.
+async fn asked(state: &State, request: &HttpRequest, body: Body) -> Result<(String, Operator), Problem> {
+    let parameters = Parameters::parse(request.query_string(), &["reason"])?;
+    let name = path::id_before_verb(request)?;
+    let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
+    Ok((name, operator::of(request, &parameters, &members)))
+}
+
+/// A name that no handler has.
+pub(crate) fn missing(state: &State, name: &str) -> Problem {
     let names: Vec<&str> = state.pool.lanes().map(|lane| &*lane.name).collect();
     let problem = Problem::not_found("handler", name);
     match closest(name, &names) {

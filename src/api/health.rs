@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether it can take events, and what says so.
 #[derive(Serialize, ToSchema)]
-struct Readiness {
+pub(crate) struct Readiness {
     status: ReadyOrNot,
     checks: Checks,
 }
@@ -116,30 +116,64 @@ pub(crate) async fn live() -> HttpResponse {
     ),
 )]
 pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
-    let pool = &state.pool;
-    let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
-    let broker = broker(&state).await;
-    let of_broker = |name| broker.filter(|(broker, _)| *broker == name).map(|(_, check)| check);
-    let checks = Checks {
-        ledger: ledger(&state).await,
-        lease: lease(&state),
-        persistence: word(pool.persist.is_alive()),
-        intake: word(state.intake.is_alive()),
-        processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
-        kafka: of_broker("kafka"),
-        rabbitmq: of_broker("rabbitmq"),
-        draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
-    };
-    let parts = [checks.persistence, checks.intake, checks.processors];
-    if checks.ledger == LedgerCheck::Ok
-        && checks.lease == LeaseCheck::Ok
-        && parts == [Check::Ok; 3]
-        && broker.is_none_or(|(_, check)| check == Check::Ok)
-        && checks.draining == Draining::No
-    {
-        HttpResponse::Ok().json(Readiness { status: ReadyOrNot::Ready, checks })
-    } else {
-        HttpResponse::ServiceUnavailable().json(Readiness { status: ReadyOrNot::NotReady, checks })
+    let readiness = Readiness::of(&state).await;
+    match readiness.status {
+        ReadyOrNot::Ready => HttpResponse::Ok().json(readiness),
+        ReadyOrNot::NotReady => HttpResponse::ServiceUnavailable().json(readiness),
+    }
+}
+
+impl Readiness {
+    /// Looks at all of it.
+    pub async fn of(state: &State) -> Self {
+        let pool = &state.pool;
+        let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
+        let broker = broker(state).await;
+        let of_broker = |name| broker.filter(|(broker, _)| *broker == name).map(|(_, check)| check);
+        let checks = Checks {
+            ledger: ledger(state).await,
+            lease: lease(state),
+            persistence: word(pool.persist.is_alive()),
+            intake: word(state.intake.is_alive()),
+            processors: word((0..pool.processors.len()).any(|slot| pool.processors.is_alive(slot))),
+            kafka: of_broker("kafka"),
+            rabbitmq: of_broker("rabbitmq"),
+            draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
+        };
+        let status = if checks.reasons().is_empty() { ReadyOrNot::Ready } else { ReadyOrNot::NotReady };
+        Self { status, checks }
+    }
+
+    /// Why it takes no events, for people; nothing if it does.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        self.checks.reasons()
+    }
+}
+
+impl Checks {
+    fn reasons(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        match self.ledger {
+            LedgerCheck::Ok => {}
+            LedgerCheck::Unwritable => reasons.push("The ledger cannot be written: nothing is accepted until it can."),
+            LedgerCheck::Unreadable => reasons.push("The ledger cannot be read."),
+            LedgerCheck::Silent => reasons.push("The ledger does not answer."),
+        }
+        if self.lease != LeaseCheck::Ok {
+            reasons.push("Its lease in the ledger has lapsed: it starts nothing until it is renewed.");
+        }
+        let parts = [
+            (self.persistence, "Persistence, which writes the ledger, is down."),
+            (self.intake, "The Intake, which takes events in, is down."),
+            (self.processors, "No Processor is alive: nothing is handled."),
+            (self.kafka.unwrap_or(Check::Ok), "Kafka takes no events."),
+            (self.rabbitmq.unwrap_or(Check::Ok), "RabbitMQ takes no events."),
+        ];
+        reasons.extend(parts.into_iter().filter(|(check, _)| *check == Check::Down).map(|(_, reason)| reason));
+        if self.draining == Draining::Yes {
+            reasons.push("It is stopping: what runs ends, and nothing new is taken.");
+        }
+        reasons
     }
 }
 

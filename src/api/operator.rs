@@ -25,15 +25,20 @@ pub(crate) type Members = Option<BTreeMap<String, String>>;
 /// Who asks, and why.
 pub(crate) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
     let reason = members.as_ref().and_then(|members| members.get("reason").map(String::as_str));
-    Operator { name: name(request), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
+    Operator { name: name(request, "api"), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
 }
 
-/// Who asks, as far as is known: nothing here proves it.
-fn name(request: &HttpRequest) -> String {
+/// Who asks by a form of the dashboard, and why.
+pub(crate) fn of_form(request: &HttpRequest, fields: &Parameters) -> Operator {
+    Operator { name: name(request, "dashboard"), reason: fields.get("reason").map(shortened) }
+}
+
+/// Who asks, as far as is known: nothing here proves it. Who does not say so is a place and an address.
+fn name(request: &HttpRequest, place: &str) -> String {
     let given = request.headers().get("x-operator").map(|name| String::from_utf8_lossy(name.as_bytes()));
     match given.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => shortened(name),
-        None => request.peer_addr().map_or_else(|| "api".to_owned(), |peer| format!("api@{}", peer.ip())),
+        None => request.peer_addr().map_or_else(|| place.to_owned(), |peer| format!("{place}@{}", peer.ip())),
     }
 }
 
@@ -132,8 +137,8 @@ mod tests {
     fn an_operator_is_who_they_say_or_where_they_come_from() {
         let peer = "192.0.2.7:4000".parse().unwrap();
         let named = TestRequest::default().insert_header(("x-operator", " ada ")).peer_addr(peer).to_http_request();
-        assert_eq!(name(&named), "ada");
+        assert_eq!(name(&named, "api"), "ada");
         let unnamed = TestRequest::default().insert_header(("x-operator", " ")).peer_addr(peer).to_http_request();
-        assert_eq!(name(&unnamed), "api@192.0.2.7");
+        assert_eq!(name(&unnamed, "dashboard"), "dashboard@192.0.2.7");
     }
 }

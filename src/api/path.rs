@@ -18,6 +18,12 @@ pub(crate) fn id_before_verb(request: &HttpRequest) -> Result<String, Problem> {
     decode(tail.rsplit_once('/').map_or(tail, |(id, _)| id))
 }
 
+/// The name in `/admin/handlers/{name}/pause` and its like.
+pub(crate) fn name_before_verb(request: &HttpRequest) -> Result<String, Problem> {
+    let tail = request.uri().path().splitn(4, '/').nth(3).unwrap_or_default();
+    decode(tail.rsplit_once('/').map_or(tail, |(name, _)| name))
+}
+
 /// What follows `/api/v1/events/`.
 fn tail(path: &str) -> &str {
     path.splitn(5, '/').nth(4).unwrap_or_default()

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Arbiter, ArbiterHandle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::{Attempt, HandlerError};
@@ -95,6 +95,8 @@ pub(crate) struct Vitals {
     /// Whether an actor is there; none is while the next is waited for.
     alive: AtomicBool,
     last_error: Mutex<Option<String>>,
+    /// Changes when an operator wants another actor in the place of this one.
+    renewals: watch::Sender<u64>,
     metrics: crate::telemetry::Metrics,
 }
 
@@ -117,6 +119,26 @@ impl Vitals {
             return Duration::ZERO;
         }
         Duration::from_millis(50u64 << deaths.min(8)).min(Duration::from_secs(10))
+    }
+
+    /// An operator wants another actor: what has happened to the ones before is forgotten.
+    pub(super) fn renewed(&self) {
+        self.alive.store(false, Ordering::Relaxed);
+        self.deaths_in_a_row.store(0, Ordering::Relaxed);
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.metrics.actor_restarts.with_label_values(&["handler"]).inc();
+        tracing::info!(handler = self.name, "an operator wants a new actor; building it");
+    }
+
+    /// Waits until an operator wants another actor, from now on.
+    pub(super) fn renewal(&self) -> impl Future<Output = ()> + 'static {
+        let mut renewals = self.renewals.subscribe();
+        async move {
+            // The other end lives as long as the host; without it the thread ends anyway.
+            if renewals.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// An actor is there: deliveries may come.
@@ -181,6 +203,7 @@ impl Host {
             deaths_in_a_row: AtomicU64::new(0),
             alive: AtomicBool::new(true),
             last_error: Mutex::new(None),
+            renewals: watch::Sender::new(0),
             metrics,
         });
         let began = Instant::now();
@@ -233,6 +256,21 @@ impl Host {
         if silence <= timeout.max(SILENCE) || self.walled_off.load(Ordering::Relaxed) >= MOST_WALLED_OFF {
             return;
         }
+        self.wall_off(silence);
+    }
+
+    /// Builds the actor again, because an operator wants it. What it has begun runs on and ends as it would; one that
+    /// blocks its thread is left there, as far as there may be more threads.
+    pub(crate) fn restart(&self) {
+        let silence = self.silence();
+        if silence > SILENCE && self.walled_off.load(Ordering::Relaxed) < MOST_WALLED_OFF {
+            self.wall_off(silence);
+        } else {
+            self.vitals.renewals.send_modify(|renewals| *renewals += 1);
+        }
+    }
+
+    fn wall_off(&self, silence: Duration) {
         let why = format!("the handler has blocked its thread for {} s", silence.as_secs());
         self.vitals.restarts.fetch_add(1, Ordering::Relaxed);
         self.vitals.metrics.actor_restarts.with_label_values(&["handler"]).inc();

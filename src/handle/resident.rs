@@ -66,8 +66,13 @@ where
     let inbox = Rc::new(RefCell::new(inbox));
     loop {
         let (end, ended) = oneshot::channel();
-        let driver =
-            Driver { inbox: Rc::clone(&inbox), vitals: Arc::clone(&vitals), end: Some(end), of: Default::default() };
+        let driver = Driver {
+            inbox: Rc::clone(&inbox),
+            vitals: Arc::clone(&vitals),
+            renewal: Box::pin(vitals.renewal()),
+            end: Some(end),
+            of: Default::default(),
+        };
         let born = catch_unwind(AssertUnwindSafe(|| {
             A::create(|ctx| {
                 ctx.spawn(driver);
@@ -87,7 +92,15 @@ where
                 Arbiter::current().stop();
                 return;
             }
-            End::Died(why) => tokio::time::sleep(vitals.died(&why)).await,
+            End::Died(why) => {
+                let renewal = vitals.renewal();
+                let wait = vitals.died(&why);
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = renewal => vitals.renewed(),
+                }
+            }
+            End::Renewed => vitals.renewed(),
         }
     }
 }
@@ -98,12 +111,15 @@ enum End {
     Closed,
     /// The actor panicked or stopped.
     Died(String),
+    /// An operator wants another.
+    Renewed,
 }
 
 /// Takes deliveries out of the inbox and hands them to the actor in whose context it runs.
 struct Driver<A, T> {
     inbox: Rc<RefCell<mpsc::Receiver<Invocation>>>,
     vitals: Arc<Vitals>,
+    renewal: Pin<Box<dyn Future<Output = ()>>>,
     end: Option<oneshot::Sender<End>>,
     of: std::marker::PhantomData<fn(A) -> T>,
 }
@@ -185,6 +201,9 @@ where
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut std::task::Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        if this.renewal.as_mut().poll(task).is_ready() {
+            return this.finish(End::Renewed, ctx);
+        }
         loop {
             let next = this.inbox.borrow_mut().poll_recv(task);
             match next {

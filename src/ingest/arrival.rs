@@ -164,7 +164,15 @@ fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
 /// The ledger has taken a decision about an event: carry on from there.
 fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Entered {
     let Entering { id, event, origin, lane, flaw, entrance, attempt_id, created_at } = entering;
-    let count = |status: Status| pool.metrics.events.with_label_values(&[status.as_str()]).inc();
+    let handler = lane.as_ref().map(|lane| Arc::clone(&lane.name));
+    let count = |status: Status| {
+        pool.metrics.events.with_label_values(&[status.as_str()]).inc();
+        let handler = handler.as_deref().unwrap_or_default();
+        pool.metrics.pulse.accepted(handler);
+        if let Some(end) = status.final_status() {
+            pool.metrics.pulse.finished(handler, end.is_failure(), None);
+        }
+    };
     let outcome = match taken {
         Taken::New(status) => {
             count(status);

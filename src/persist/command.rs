@@ -9,6 +9,7 @@ use super::interest::Wanted;
 use super::operate::Operation;
 use super::record::{Claim, NewRecord, Record, Taken};
 use super::recover::TAKEN_AT_ONCE;
+use super::rollup::Rollup;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Transition};
 
@@ -26,6 +27,7 @@ pub(super) enum Command {
     Operate { operation: Operation, reply: Reply<u64> },
     TakeOver { at: Timestamp, reply: Reply<Vec<Finish>> },
     ForgetNodes { before: Timestamp, reply: Reply<()> },
+    RollUp { rollup: Box<Rollup>, reply: Reply<()> },
 }
 
 impl actix::Message for Command {
@@ -43,6 +45,7 @@ pub(super) enum Answer {
     Forgotten,
     Operated(u64),
     TakenOver(Vec<Finish>),
+    RolledUp,
 }
 
 /// Takes due events in hand, from the head of what waits.
@@ -151,6 +154,7 @@ impl Command {
             Self::Operate { .. } => 1,
             Self::TakeOver { .. } => TAKEN_AT_ONCE,
             Self::ForgetNodes { .. } => 1,
+            Self::RollUp { .. } => 1,
         }
     }
 
@@ -207,6 +211,7 @@ impl Command {
             (Self::Operate { reply, .. }, Answer::Operated(answer)) => drop(reply.send(Ok(answer))),
             (Self::TakeOver { reply, .. }, Answer::TakenOver(answer)) => drop(reply.send(Ok(answer))),
             (Self::ForgetNodes { reply, .. }, Answer::Forgotten) => drop(reply.send(Ok(()))),
+            (Self::RollUp { reply, .. }, Answer::RolledUp) => drop(reply.send(Ok(()))),
             (command, _) => command.refuse("the answer is of another kind"),
         }
     }
@@ -224,6 +229,7 @@ impl Command {
             Self::Operate { reply, .. } => drop(reply.send(Err(error()))),
             Self::TakeOver { reply, .. } => drop(reply.send(Err(error()))),
             Self::ForgetNodes { reply, .. } => drop(reply.send(Err(error()))),
+            Self::RollUp { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::lease::Lease;
 use super::record::{Claim, NewRecord, Taken};
 use super::tx::Tx;
-use super::{accept, claim, finish, nodes, operate, outbox, recover};
+use super::{accept, claim, finish, nodes, operate, outbox, recover, rollup};
 use crate::telemetry::Metrics;
 
 /// What a commit needs.
@@ -156,6 +156,7 @@ impl Writer {
                 }
                 Command::Published { deaths, at, .. } => outbox::published(tx, deaths, *at).await?,
                 Command::ForgetNodes { before, .. } => nodes::forget(tx, *before).await?,
+                Command::RollUp { rollup, .. } => rollup::write(tx, rollup, node).await?,
                 _ => {}
             }
         }
@@ -169,6 +170,7 @@ impl Writer {
             Command::Keep { .. } => Some(Answer::Kept),
             Command::Published { .. } => Some(Answer::Published),
             Command::ForgetNodes { .. } => Some(Answer::Forgotten),
+            Command::RollUp { .. } => Some(Answer::RolledUp),
             Command::Claim { claims, .. } => Some(Answer::Claimed(claimed.by_ref().take(claims.len()).collect())),
             Command::Accept { records, .. } => Some(Answer::Accepted(accepted.by_ref().take(records.len()).collect())),
             Command::ClaimDue { .. } | Command::Operate { .. } | Command::TakeOver { .. } => others.next(),

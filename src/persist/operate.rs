@@ -50,6 +50,11 @@ pub enum Action {
         /// Whether it is paused then.
         paused: bool,
     },
+    /// Builds a handler's actor again; nothing is written but the audit log's line.
+    Restart {
+        /// Which handler.
+        handler: String,
+    },
     /// Nobody handles these events any more, or another handler does: from this lane and type to that lane. It changes a
     /// part of them at a time.
     Rebind {
@@ -70,6 +75,7 @@ impl Action {
             Self::Cancel(_) => "cancel",
             Self::Pause { paused: true, .. } => "pause",
             Self::Pause { .. } => "resume",
+            Self::Restart { .. } => "restart",
             Self::Rebind { .. } => "rebind",
         }
     }
@@ -81,7 +87,7 @@ impl Action {
             Self::Redrive(records) => format!("{} records", records.len()),
             Self::Discard(records) => format!("{} records", records.len()),
             Self::Cancel(record) => record.to_string(),
-            Self::Pause { handler, .. } => handler.clone(),
+            Self::Pause { handler, .. } | Self::Restart { handler } => handler.clone(),
             Self::Rebind { from, event_type, to } => {
                 format!("{event_type}: {from} -> {}", to.as_deref().unwrap_or("no handler"))
             }
@@ -139,6 +145,7 @@ pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts)
         Action::Discard(records) => discard(tx, Verb::Discard, records, at, counts).await?,
         Action::Cancel(record) => discard(tx, Verb::Cancel, &[*record], at, counts).await?,
         Action::Pause { handler, paused } => pause(tx, handler, *paused, at).await?,
+        Action::Restart { .. } => 1,
         Action::Rebind { from, event_type, to } => rebind(tx, from, event_type, to.as_deref(), at, counts).await?,
     };
     if affected > 0 {

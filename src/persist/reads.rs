@@ -336,7 +336,7 @@ impl Reads {
         rows.iter().map(|row| Ok((row.try_get("", "event_type")?, row.try_get("", "n")?))).collect()
     }
 
-    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    pub(super) fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         dialect::statement(self.db.get_database_backend(), sql, values)
     }
 

@@ -181,14 +181,16 @@ fn tell(pool: &Pool, lane: &Arc<Lane>, claim: &Claim, finish: Finish, step: Tran
     if let Some(at) = finish.next_attempt_at {
         if status == Status::RetryScheduled {
             metrics.retries.with_label_values(&[handler]).inc();
+            metrics.pulse.retried(handler);
             pool.schedule(Schedule { at, lane: Arc::clone(&lane.name) });
         } else {
             lane.has_backlog();
         }
     }
     let Some(end) = status.final_status() else { return };
-    let took = finish.at.since(claim.created_at).as_secs_f64();
-    metrics.end_to_end_seconds.with_label_values(&[handler]).observe(took);
+    let took = finish.at.since(claim.created_at);
+    metrics.end_to_end_seconds.with_label_values(&[handler]).observe(took.as_secs_f64());
+    metrics.pulse.finished(handler, end.is_failure(), Some(took));
     let error = finish.error.as_deref();
     match end {
         FinalStatus::DeadLetter => {

@@ -8,6 +8,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::Pulse;
 use crate::bus::PublishError;
 
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
@@ -20,6 +21,8 @@ pub struct Metrics(Arc<Instruments>);
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
+    /// What happened lately.
+    pub pulse: Pulse,
     /// Events that came to a status, by status.
     pub events: IntCounterVec,
     /// Records that stand in a status now.
@@ -92,6 +95,7 @@ impl Metrics {
         let with = Register(&registry);
         with.build_info()?;
         Ok(Self(Arc::new(Instruments {
+            pulse: Pulse::default(),
             events: with.counters("evenkeel_events_total", "Events that came to a status.", &["status"])?,
             records: with.gauges("evenkeel_records", "Records that stand in a status now.", &["status"])?,
             attempts: with.counters("evenkeel_attempts_total", "Attempts that ended.", &["handler", "outcome"])?,

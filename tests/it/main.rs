@@ -5,11 +5,13 @@
 mod bad_input;
 mod bad_start;
 mod bounded;
+mod browser;
 mod bus_suite;
 mod chemicals;
 mod command_line;
 mod contract;
 mod crash;
+mod dashboard;
 mod dead_network;
 mod docs;
 mod drain;

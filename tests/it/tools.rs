@@ -41,6 +41,11 @@ pub fn kcat() -> Option<PathBuf> {
     on_the_path("kcat")
 }
 
+/// The browser of this machine, and its driver.
+pub fn chromium() -> Option<(PathBuf, PathBuf)> {
+    on_the_path("chromium").zip(on_the_path("chromedriver"))
+}
+
 fn on_the_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists());

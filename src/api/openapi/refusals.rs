@@ -101,7 +101,7 @@ refusals! {
     OfADiscard = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::NotADeadLetter], OPERATING, WRITING];
     /// What an operation on many records is refused with.
     OfMany = [ASKING, RECEIVING, TEXTS, &[Code::MissingBody, Code::TooMany], OPERATING, WRITING];
-    /// What a pause and its end are refused with.
+    /// What a pause, its end and a restart are refused with.
     OfAPause = [ASKING, &[Code::BadPath, Code::NotFound], RECEIVING, TEXTS, OPERATING, WRITING];
     /// What a text that the server makes by itself is refused with.
     OfATextOfOurs = [&[Code::Internal]];
