@@ -47,9 +47,10 @@ function apply(values) {
     if (value === undefined) continue;
     if (element.textContent !== value) {
       element.textContent = value;
+      // Restarts the animation; what changes all the time shows none.
       element.classList.remove("changed");
       void element.offsetWidth;
-      element.classList.add("changed");
+      element.classList.toggle("changed", !element.closest("footer"));
     }
     if (element.dataset.state !== undefined) element.dataset.state = value;
     if (element.dataset.hide !== undefined) element.hidden = value === element.dataset.hide;

@@ -51,9 +51,9 @@ impl Overview {
             ("retries", "Retries scheduled", "/events?status=RETRY_SCHEDULED"),
             ("dead_letters", "Dead letters", "/dead-letters"),
             ("succeeded", "Succeeded", "/events?status=SUCCESS"),
-            ("p50", "p50", "/handlers"),
-            ("p95", "p95", "/handlers"),
-            ("p99", "p99", "/handlers"),
+            ("p50", "To the end, p50", "/handlers"),
+            ("p95", "To the end, p95", "/handlers"),
+            ("p99", "To the end, p99", "/handlers"),
         ]
     }
 

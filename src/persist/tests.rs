@@ -4,6 +4,7 @@ mod again;
 mod gone;
 mod plans;
 mod reading;
+mod rollups;
 mod transactions;
 mod writers;
 

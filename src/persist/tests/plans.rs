@@ -50,6 +50,15 @@ fn heads(desk: &Desk, backend: DbBackend) -> [(bool, String); 2] {
 }
 
 #[actix::test]
+async fn charts_read_their_span_of_slots_and_no_more() {
+    let desk = desk(Place::new()).await;
+    for (sql, span) in [(rollup::buckets(), "(at>? AND at<?)"), (rollup::OLD.to_owned(), "(at<?)")] {
+        let plan = plan(&desk, &sql).await;
+        assert!(plan.contains(&format!("SEARCH rollup USING PRIMARY KEY {span}")), "{plan}");
+    }
+}
+
+#[actix::test]
 async fn no_statement_of_the_hot_path_reads_a_whole_table_on_sqlite() {
     let desk = desk(Place::new()).await;
     for (name, bulk) in HOT {
