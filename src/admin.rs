@@ -21,6 +21,7 @@ mod handlers;
 mod health;
 mod history;
 mod live;
+mod nodes;
 mod notice;
 mod overview;
 mod refusal;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> Vec<At> {
         at("/", "GET, HEAD", [get(overview::page)]),
         at("/actors", "GET, HEAD", [get(actors::page)]),
         at("/handlers", "GET, HEAD", [get(handlers::page)]),
+        at("/nodes", "GET, HEAD", [get(nodes::page)]),
         at("/admin/handlers/{name:.+}/pause", "POST", [post(handlers::pause)]),
         at("/admin/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
         at("/admin/handlers/{name:.+}/restart", "POST", [post(handlers::restart)]),

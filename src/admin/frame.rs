@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The pages of the navigation, in its order: path, name, and the letter that follows `g` to get there.
 const SECTIONS: &[(&str, &str, char)] =
-    &[("/", "Overview", 'o'), ("/actors", "Actors", 'a'), ("/handlers", "Handlers", 'h')];
+    &[("/", "Overview", 'o'), ("/actors", "Actors", 'a'), ("/handlers", "Handlers", 'h'), ("/nodes", "Nodes", 'n')];
 
 /// A link of the navigation.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Frame {
             theme: Theme::of(request),
             environment: (!environment.is_empty()).then(|| (environment.clone(), state.dashboard.colour)),
             dead: dead(state).await,
-            node: state.pool.persist.node,
+            node: state.pool.persist.lease().node(),
             uptime: shown::span(now.since(state.started_at)),
             now,
             path,

@@ -112,7 +112,7 @@ fn in_words(policy: &RetryPolicy) -> String {
 pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     let asked = Asked::read(&state, &request, body).await?;
     let (pool, lane, operator) = (state.pool.clone(), Arc::clone(&asked.lane), asked.operator.clone());
-    operator::carry_out(async move { pool.pause(&lane, true, &operator).await }).await?;
+    operator::carry_out(async move { pool.pause(&lane.name, true, &operator).await }).await?;
     Ok(asked.back("handler-paused"))
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn pause(state: Data<State>, request: HttpRequest, body: Body) 
 pub(super) async fn resume(state: Data<State>, request: HttpRequest, body: Body) -> Answer {
     let asked = Asked::read(&state, &request, body).await?;
     let (pool, lane, operator) = (state.pool.clone(), Arc::clone(&asked.lane), asked.operator.clone());
-    operator::carry_out(async move { pool.pause(&lane, false, &operator).await }).await?;
+    operator::carry_out(async move { pool.pause(&lane.name, false, &operator).await }).await?;
     Ok(asked.back("handler-resumed"))
 }
 

@@ -107,9 +107,9 @@ impl Standing {
             NAMES.iter().map(|name| ((*name).to_owned(), self.value(name))).collect();
         for lane in state.pool.lanes() {
             let mut say = |what: &str, value: String| drop(values.insert(format!("lane.{}.{what}", lane.name), value));
-            let (depth, lately) = (self.depth(&lane.name), state.pool.metrics.pulse.of(&lane.name, SLOTS));
+            let lately = state.pool.metrics.pulse.of(&lane.name, SLOTS);
             say("state", state_of(lane).as_str().to_owned());
-            say("queued", self.counts.as_ref().map_or(depth, |counts| shown::number(queued(lane, counts))));
+            say("queued", self.depth(&lane.name));
             say("in_flight", lane.in_flight().to_string());
             say("restarts", lane.host.restarts().to_string());
             say("rate", lane_rate(&state.pool.metrics.pulse.of(&lane.name, MINUTE_SLOTS)));
@@ -122,7 +122,7 @@ impl Standing {
     /// How many events of a lane wait.
     pub fn depth(&self, lane: &str) -> String {
         let Some(counts) = &self.counts else { return UNKNOWN.to_owned() };
-        shown::number(counts.get(&(lane.to_owned(), Status::Pending)).copied().unwrap_or(0))
+        shown::number(queued(lane, counts))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Handlers: how each fares, and pausing them.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Payload as Body};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;

@@ -1,17 +1,19 @@
 //! A real browser: headless Chromium, driven over its driver, each in a folder of its own.
 //!
+//! The few verbs of the driver's protocol (WebDriver) that are needed are spoken here: a client of it wants `serde_json`
+//! to keep the order of members, and what is tested would be another program than what runs.
+//!
 //! A test says what it does with the page; at its end [`Browser::quit`] fails it if the console had an error or the
 //! page's policy was broken. Nothing of it outlives its test.
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-pub use thirtyfour::By;
-use thirtyfour::common::log::LoggingPrefsLogLevel;
-use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
 
 use crate::harness::eventually;
 use crate::tools;
@@ -43,7 +45,9 @@ pub struct Look {
 
 /// A browser and its driver.
 pub struct Browser {
-    pub page: WebDriver,
+    http: reqwest::Client,
+    /// The session's address at the driver.
+    session: String,
     _driver: Driver,
     _folder: TempDir,
 }
@@ -76,39 +80,44 @@ impl Browser {
             Some(format!("http://127.0.0.1:{port}"))
         })
         .await;
-        let mut wanted = DesiredCapabilities::chrome();
-        wanted.set_binary(chromium.to_str().unwrap()).unwrap();
-        for argument in ARGUMENTS {
-            wanted.add_arg(argument).unwrap();
-        }
-        wanted.add_arg(&format!("--user-data-dir={}", folder.path().join("profile").display())).unwrap();
-        let width = if look.phone { 500 } else { 1_280 };
-        wanted.add_arg(&format!("--window-size={width},900")).unwrap();
+        let (profile, width) = (folder.path().join("profile"), if look.phone { 500 } else { 1_280 });
+        let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
+        arguments.extend([format!("--user-data-dir={}", profile.display()), format!("--window-size={width},900")]);
         if look.dark {
-            wanted.add_arg("--force-dark-mode").unwrap();
+            arguments.push("--force-dark-mode".to_owned());
         }
+        let mut options = json!({ "binary": chromium, "args": arguments });
         if look.scriptless {
-            let setting = serde_json::json!({ "profile.managed_default_content_settings.javascript": 2 });
-            wanted.add_experimental_option("prefs", setting).unwrap();
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
         }
         if look.phone {
             // A window cannot be as narrow; a phone's screen can.
-            let screen = serde_json::json!({ "deviceMetrics": { "width": 360, "height": 740, "pixelRatio": 2.0 } });
-            wanted.add_experimental_option("mobileEmulation", screen).unwrap();
+            options["mobileEmulation"] = json!({ "deviceMetrics": { "width": 360, "height": 740, "pixelRatio": 2.0 } });
         }
-        wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
-        let page = WebDriver::new(url, wanted).await.unwrap();
-        Some(Self { page, _driver: driver, _folder: folder })
+        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut browser = Self { http, session: format!("{url}/session"), _driver: driver, _folder: folder };
+        let session = browser.tell("", json!({ "capabilities": { "alwaysMatch": wanted } })).await.unwrap();
+        browser.session = format!("{}/{}", browser.session, session["sessionId"].as_str().unwrap());
+        Some(browser)
+    }
+
+    /// One verb of the protocol; an error is what the driver says.
+    async fn tell(&self, verb: &str, what: Value) -> Result<Value, String> {
+        let answer = self.http.post(format!("{}{verb}", self.session)).json(&what).send().await.unwrap();
+        let (status, mut answer) = (answer.status(), answer.json::<Value>().await.unwrap());
+        if status.is_success() { Ok(answer["value"].take()) } else { Err(answer.to_string()) }
     }
 
     /// Opens a page.
     pub async fn open(&self, url: &str) {
-        self.page.goto(url).await.unwrap();
+        self.tell("/url", json!({ "url": url })).await.unwrap();
     }
 
     /// The text of the first element that this selector finds.
     pub async fn text(&self, selector: &str) -> Option<String> {
-        self.page.find(By::Css(selector)).await.ok()?.text().await.ok()
+        let found = self.ask_of("return document.querySelector(arguments[0])?.innerText ?? null", &[selector]).await;
+        found.as_str().map(|text| text.trim().to_owned())
     }
 
     /// Waits until an element has a text that this holds for.
@@ -118,12 +127,19 @@ impl Browser {
 
     /// What a script of the test's own finds.
     pub async fn ask(&self, script: &str) -> Value {
-        self.page.execute(script, Vec::new()).await.unwrap().json().clone()
+        self.ask_of(script, &[]).await
+    }
+
+    async fn ask_of(&self, script: &str, arguments: &[&str]) -> Value {
+        self.tell("/execute/sync", json!({ "script": script, "args": arguments })).await.unwrap()
     }
 
     /// Presses keys, wherever the focus is.
     pub async fn press(&self, keys: &str) {
-        self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+        let strokes =
+            keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })));
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes.collect::<Vec<_>>() });
+        self.tell("/actions", json!({ "actions": [keyboard] })).await.unwrap();
     }
 
     /// Fails if the page is wider than its window.
@@ -135,25 +151,26 @@ impl Browser {
     /// A picture of what is seen, where `EVENKEEL_SCREENSHOTS` names a folder for it.
     pub async fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("EVENKEEL_SCREENSHOTS") {
-            let png = self.page.screenshot_as_png().await.unwrap();
+            let picture = self.http.get(format!("{}/screenshot", self.session)).send().await.unwrap();
+            let picture: Value = picture.json().await.unwrap();
+            let png = STANDARD.decode(picture["value"].as_str().unwrap()).unwrap();
             std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), png).unwrap();
         }
     }
 
     /// Fails if the console has an error, or something was stopped by the page's policy.
     pub async fn has_no_complaint(&self, what: &str) {
-        let said = self.page.get_log("browser").await.unwrap();
-        let complaints: Vec<&str> = said
-            .iter()
-            .filter(|line| line.level == "SEVERE" || line.message.contains("Content Security Policy"))
-            .map(|line| line.message.as_str())
-            .collect();
+        let said = self.tell("/se/log", json!({ "type": "browser" })).await.unwrap();
+        let is_complaint = |line: &&Value| {
+            line["level"] == "SEVERE" || line["message"].as_str().unwrap().contains("Content Security Policy")
+        };
+        let complaints: Vec<&Value> = said.as_array().unwrap().iter().filter(is_complaint).collect();
         assert!(complaints.is_empty(), "{what}: {complaints:#?}");
     }
 
     /// The end of a test: the console has no error.
     pub async fn quit(self) {
         self.has_no_complaint("at the end").await;
-        self.page.quit().await.unwrap();
+        self.http.delete(&self.session).send().await.unwrap();
     }
 }

@@ -140,10 +140,7 @@ async fn data_of_every_kind_comes_out_as_it_went_in() {
         let forms = [
             binary(&format!("b{n}"), &[], content_type, body.to_vec()),
             post("application/cloudevents+json", structured.clone()),
-            post(
-                "application/cloudevents-batch+json",
-                format!("[{}]", structured.replace(&format!("\"s{n}\""), &format!("\"m{n}\""))),
-            ),
+            post("application/cloudevents-batch+json", format!("[{}]", structured.replacen("\"s", "\"m", 1))),
         ];
         for form in forms {
             let received = wire.through(form).await;
