@@ -15,6 +15,10 @@ mod actors;
 mod assets;
 mod chart;
 mod config;
+mod content;
+mod edit;
+mod event;
+mod events;
 pub(crate) mod form;
 mod frame;
 mod handlers;
@@ -24,6 +28,7 @@ mod live;
 mod nodes;
 mod notice;
 mod overview;
+mod qualifiers;
 mod refusal;
 mod shown;
 mod standing;
@@ -50,6 +55,11 @@ use crate::api::{Answer, At, at, get, post};
 pub(crate) fn routes() -> Vec<At> {
     vec![
         at("/", "GET, HEAD", [get(overview::page)]),
+        at("/events", "GET, HEAD", [get(events::page)]),
+        at("/events/{id}", "GET, HEAD", [get(event::page)]),
+        at("/events/{id}/edit", "GET, HEAD", [get(edit::page)]),
+        at("/admin/events/{id}/resubmit", "POST", [post(edit::resubmit)]),
+        at("/admin/events/{id}/{verb}", "POST", [post(event::operate)]),
         at("/actors", "GET, HEAD", [get(actors::page)]),
         at("/handlers", "GET, HEAD", [get(handlers::page)]),
         at("/nodes", "GET, HEAD", [get(nodes::page)]),

@@ -11,6 +11,7 @@ pub(crate) mod cursor;
 mod dead_letters;
 mod docs;
 mod events;
+mod export;
 pub(crate) mod filter;
 pub(crate) mod handlers;
 pub(crate) mod health;
@@ -25,6 +26,7 @@ mod parameters;
 pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod query;
+mod resubmission;
 mod schemas;
 pub(crate) mod stats;
 mod submission;
@@ -107,7 +109,9 @@ pub(crate) type Answer = Result<HttpResponse, Problem>;
 fn routes() -> Vec<At> {
     vec![
         at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]),
+        at("/api/v1/events.ndjson", "GET, HEAD", [get(export::export)]),
         at("/api/v1/events/{id:.+}/cancel", "POST", [post(events::cancel)]),
+        at("/api/v1/events/{id:.+}/resubmit", "POST", [post(resubmission::resubmit)]),
         at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]),
         at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]),
         at("/api/v1/dead-letters/redrive", "POST", [post(dead_letters::redrive_all)]),

@@ -176,7 +176,7 @@ fn run(command: Command, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
 async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::Result<Exit> {
     match command {
         Command::Send(args) => send::run(args, screen, pace).await,
-        Command::Events(command) => events::run(command, screen).await,
+        Command::Events(command) => events::run(command, screen, pace).await,
         Command::Dlq(command) => dlq::run(command, screen).await,
         Command::Handlers(args) => handlers::run(&args, screen).await,
         Command::Actors(args) => actors::run(&args, screen).await,

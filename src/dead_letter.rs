@@ -2,11 +2,16 @@
 //! a new round of attempts; a discard is the end.
 
 mod outbox;
+mod resubmit;
 
 use uuid::Uuid;
 
 pub(crate) use outbox::Outbox;
+pub use resubmit::Edit;
+pub(crate) use resubmit::{ORIGIN, Resubmitted, resubmit};
 
+use crate::ingest::SubmitError;
+use crate::ingest::decode::DecodeError;
 use crate::lifecycle::{FinalStatus, Status, Verb};
 use crate::persist::{Action, Filter};
 use crate::process::Pool;
@@ -44,6 +49,12 @@ pub enum Error {
         /// Where it stands.
         status: Status,
     },
+    /// What was to be submitted is no event.
+    #[error(transparent)]
+    Edited(#[from] DecodeError),
+    /// The new event was not accepted.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
     /// The ledger.
     #[error("the ledger cannot be written at present: {0}")]
     Ledger(#[from] crate::persist::Error),

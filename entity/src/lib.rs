@@ -12,4 +12,5 @@ pub mod idempotency_key;
 pub mod late_record;
 pub mod node;
 pub mod operator_action;
+pub mod resubmission;
 pub mod status_count;

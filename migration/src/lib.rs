@@ -9,6 +9,8 @@ mod m20261101_000006_outbox;
 mod m20261101_000009_positions;
 mod m20261101_000010_late;
 mod m20261101_000012_rollups;
+mod m20261101_000013_search;
+mod m20261101_000014_resubmissions;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -30,6 +32,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000009_positions::Migration),
             Box::new(m20261101_000010_late::Migration),
             Box::new(m20261101_000012_rollups::Migration),
+            Box::new(m20261101_000013_search::Migration),
+            Box::new(m20261101_000014_resubmissions::Migration),
         ]
     }
 }

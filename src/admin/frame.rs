@@ -19,8 +19,13 @@ use crate::lifecycle::FinalStatus;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The pages of the navigation, in its order: path, name, and the letter that follows `g` to get there.
-const SECTIONS: &[(&str, &str, char)] =
-    &[("/", "Overview", 'o'), ("/actors", "Actors", 'a'), ("/handlers", "Handlers", 'h'), ("/nodes", "Nodes", 'n')];
+const SECTIONS: &[(&str, &str, char)] = &[
+    ("/", "Overview", 'o'),
+    ("/events", "Events", 'e'),
+    ("/actors", "Actors", 'a'),
+    ("/handlers", "Handlers", 'h'),
+    ("/nodes", "Nodes", 'n'),
+];
 
 /// A link of the navigation.
 #[derive(Clone, Debug)]

@@ -11,6 +11,12 @@ macro_rules! notices {
 }
 
 notices! {
+    "event-cancelled" Good "The event is cancelled. It will not be handled.";
+    "event-redriven" Good "A new round of attempts has begun.";
+    "event-discarded" Good "The dead letter is discarded. It stays in the ledger with its history.";
+    "event-resubmitted" Good "This is the new event. Its original stays as it is.";
+    "event-resubmitted-discarded" Good "This is the new event. Its original is discarded.";
+    "event-known" Good "An event of this source and id was there before, with the same content: this one.";
     "handler-paused" Good "The handler is paused. What it has in hand ends as usual; what comes in waits.";
     "handler-resumed" Good "The handler works again.";
     "handler-restarted" Good "The handler's actor is built again. What it has in hand ends as usual.";

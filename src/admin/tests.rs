@@ -2,6 +2,8 @@
 
 mod palette;
 
+mod events;
+
 use actix_web::test::TestRequest;
 use serde_json::json;
 

@@ -83,15 +83,20 @@ pub(super) async fn cancel(state: Data<State>, request: HttpRequest, body: Body)
 /// Which record an operation is about, who asks for it, and why.
 pub(super) async fn asked(state: &State, request: &HttpRequest, body: Body) -> Result<(Uuid, Operator), Problem> {
     let parameters = Parameters::parse(request.query_string(), &["source", "reason"])?;
-    let id = path::id_before_verb(request)?;
     let members = operator::members(request, body, state.config.body_limit, &["reason"]).await?;
     let operator = operator::of(request, &parameters, &members);
+    Ok((meant(state, request, &parameters).await?, operator))
+}
+
+/// Which record an operation is about.
+pub(super) async fn meant(state: &State, request: &HttpRequest, parameters: &Parameters) -> Result<Uuid, Problem> {
+    let id = path::id_before_verb(request)?;
     if let Ok(record) = Uuid::parse_str(&id)
         && state.reads().record(record).await?.is_some()
     {
-        return Ok((record, operator));
+        return Ok(record);
     }
-    Ok((holder(state.reads(), &id, parameters.get("source")).await?, operator))
+    holder(state.reads(), &id, parameters.get("source")).await
 }
 
 /// The answer to an operation: the record as it stands now.
@@ -127,6 +132,15 @@ fn missing(id: &str) -> Problem {
 struct View<'a> {
     #[serde(flatten)]
     record: &'a Record,
+    #[serde(flatten)]
+    content: Content<'a>,
+    /// All its attempts, in order; the one that runs is the last.
+    attempts: &'a [AttemptRecord],
+}
+
+/// The data of an event.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Content<'a> {
     /// The data, if it is JSON, or a string, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -135,8 +149,6 @@ struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     data_base64: Option<String>,
-    /// All its attempts, in order; the one that runs is the last.
-    attempts: &'a [AttemptRecord],
 }
 
 /// Data that fits into JSON as it is.
@@ -150,10 +162,15 @@ enum Readable<'a> {
 
 impl<'a> View<'a> {
     fn of(whole: &'a Whole) -> Self {
-        let data = Readable::of(&whole.payload);
-        let bytes = whole.payload.bytes.as_ref().filter(|_| data.is_none());
-        let data_base64 = bytes.map(|bytes| STANDARD.encode(bytes));
-        Self { record: &whole.record, data, data_base64, attempts: &whole.attempts }
+        Self { record: &whole.record, content: Content::of(&whole.payload), attempts: &whole.attempts }
+    }
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn of(payload: &'a Payload) -> Self {
+        let data = Readable::of(payload);
+        let bytes = payload.bytes.as_ref().filter(|_| data.is_none());
+        Self { data, data_base64: bytes.map(|bytes| STANDARD.encode(bytes)) }
     }
 }
 

@@ -14,8 +14,11 @@ use crate::persist::Filter;
 pub(super) use shapes::{Filters, parameters};
 
 /// The names of the filters.
-pub(crate) const NAMES: [&str; 9] =
-    ["status", "final_status", "type", "handler", "source", "event_id", "subject", "since", "until"];
+pub(crate) const NAMES: [&str; 10] =
+    ["status", "final_status", "type", "handler", "source", "event_id", "subject", "error", "since", "until"];
+
+/// The longest text that is looked for in errors, in characters.
+const LONGEST_ERROR: usize = 1_000;
 
 /// The filter that these names and values say; names that are none of [`NAMES`] are somebody else's.
 pub(crate) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Filter, Vec<Violation>> {
@@ -29,6 +32,9 @@ pub(crate) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
 }
 
 fn set(filter: &mut Filter, name: &str, value: &str) -> Result<(), String> {
+    if value.contains('\0') {
+        return Err(format!("`{name}` holds a NUL character, and nothing in the ledger does"));
+    }
     let text = || Some(value.to_owned());
     match name {
         "status" => filter.status = Some(word(name, value, Status::ALL, Status::as_str)?),
@@ -38,6 +44,10 @@ fn set(filter: &mut Filter, name: &str, value: &str) -> Result<(), String> {
         "source" => filter.source = text(),
         "event_id" => filter.event_id = text(),
         "subject" => filter.subject = text(),
+        "error" if value.chars().count() > LONGEST_ERROR => {
+            return Err(format!("`error` is a text of at most {LONGEST_ERROR} characters"));
+        }
+        "error" => filter.error = text(),
         "since" => filter.since = Some(moment(name, value)?),
         "until" => filter.until = Some(moment(name, value)?),
         _ => {}
@@ -92,6 +102,12 @@ mod tests {
         assert_eq!(since("2026-01-05T10:02:20+02:00"), since("2026-01-05T08:02:20Z"));
         assert_eq!(since("2026-01-05T10:02:20 02:00"), since("2026-01-05T08:02:20Z"));
         assert!(detail("until", "yesterday").contains("RFC 3339"));
+    }
+
+    #[test]
+    fn a_text_that_no_record_can_hold_is_refused() {
+        assert_eq!(detail("type", "a\0"), "`type` holds a NUL character, and nothing in the ledger does");
+        assert_eq!(detail("error", &"x".repeat(1_001)), "`error` is a text of at most 1000 characters");
     }
 
     #[test]

@@ -16,12 +16,13 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfASubmission, OfATextOfOurs, OfMany,
+    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, handlers, health, metrics, nodes, pages, schemas, stats, submission,
+    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, nodes, pages, resubmission,
+    schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -53,8 +54,10 @@ use super::{
     paths(
         submission::submit,
         events::list,
+        export::export,
         events::get,
         events::cancel,
+        resubmission::resubmit,
         dead_letters::list,
         dead_letters::redrive,
         dead_letters::discard,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload as Body;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
@@ -25,7 +26,12 @@ pub(crate) type Members = Option<BTreeMap<String, String>>;
 /// Who asks, and why.
 pub(crate) fn of(request: &HttpRequest, parameters: &Parameters, members: &Members) -> Operator {
     let reason = members.as_ref().and_then(|members| members.get("reason").map(String::as_str));
-    Operator { name: name(request, "api"), reason: reason.or_else(|| parameters.get("reason")).map(shortened) }
+    with(request, reason.or_else(|| parameters.get("reason")))
+}
+
+/// Who asks, and this is why.
+pub(super) fn with(request: &HttpRequest, reason: Option<&str>) -> Operator {
+    Operator { name: name(request, "api"), reason: reason.map(shortened) }
 }
 
 /// Who asks by a form of the dashboard, and why.
@@ -50,6 +56,17 @@ pub(crate) async fn members(
     limit: usize,
     known: &[&str],
 ) -> Result<Members, Problem> {
+    let Some(bytes) = json(request, body, limit).await? else { return Ok(None) };
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
+    let Value::Object(members) = value else {
+        return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
+    };
+    texts(members, known).map(Some)
+}
+
+/// Reads a body that says to be JSON, or nothing if there is no body.
+pub(super) async fn json(request: &HttpRequest, body: Body, limit: usize) -> Result<Option<Bytes>, Problem> {
     let bytes = body::read(request, body, limit).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
@@ -60,12 +77,7 @@ pub(crate) async fn members(
         let detail = format!("`{content_type}` is not read here; send JSON as `application/json`");
         return Err(Problem::new(Code::UnsupportedContentType, detail).hint("Set `content-type: application/json`."));
     }
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
-    let Value::Object(members) = value else {
-        return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
-    };
-    texts(members, known).map(Some)
+    Ok(Some(bytes))
 }
 
 /// The body of an operation on one record, as the document shows it.

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::query::{Parameters, bad};
 use super::{cursor, filter, parameters, problem};
+use crate::clock::Timestamp;
 use crate::lifecycle::FinalStatus;
-use crate::persist::{Filter, Reads, Record};
+use crate::persist::{Filter, Found, Reads, Record};
 use problem::{Code, Problem};
 
 const DEFAULT_LIMIT: u64 = 50;
@@ -33,6 +34,10 @@ pub(crate) struct Items {
     /// Where the next page begins, if there is one.
     #[schema(required)]
     next_cursor: Option<String>,
+    /// How far back this page has looked, if it ended before it had found `limit` items: the next one goes on there. A
+    /// page looks at 50,000 records at most.
+    #[schema(required)]
+    searched_until: Option<Timestamp>,
 }
 
 impl Page {
@@ -50,14 +55,8 @@ impl Page {
 
     /// The answer.
     pub async fn answer(&self, reads: &Reads) -> Result<HttpResponse, Problem> {
-        // One more than is shown, to know whether there is a next page.
-        let mut items = reads.list(&self.filter, self.before, self.limit + 1).await?;
-        let more = items.len() as u64 > self.limit;
-        if more {
-            items.pop();
-        }
-        let next_cursor = items.last().filter(|_| more).map(|last| cursor::encode(last.id));
-        Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
+        let Found { records, next, searched_until } = reads.search(&self.filter, self.before, self.limit).await?;
+        Ok(HttpResponse::Ok().json(Items { items: records, next_cursor: next.map(cursor::encode), searched_until }))
     }
 }
 

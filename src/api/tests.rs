@@ -3,10 +3,12 @@
 mod chemicals;
 mod contract;
 mod document;
+mod exporting;
 mod operating;
 mod overview;
 mod reading;
 mod refusing;
+mod resubmitting;
 mod schemas;
 mod serving;
 mod submitting;

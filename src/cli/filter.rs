@@ -31,6 +31,9 @@ pub struct FilterArgs {
     /// Only events about this subject
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub subject: Option<String>,
+    /// Only events whose last error holds this text
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub error: Option<String>,
     /// Only events accepted since then: RFC 3339, or how long ago, such as 15m
     #[arg(long, value_name = "TIME", value_parser = when)]
     pub since: Option<When>,
@@ -49,6 +52,7 @@ impl FilterArgs {
             ("source", self.source.clone()),
             ("event_id", self.event_id.clone()),
             ("subject", self.subject.clone()),
+            ("error", self.error.clone()),
             ("since", time(self.since)),
             ("until", time(self.until)),
         ];

@@ -1,6 +1,7 @@
 //! A page of records, newest first: how it is asked for, and how it looks.
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -8,6 +9,9 @@ use super::client::{Client, Output};
 use super::problem::Failure;
 use super::{Exit, Screen, text};
 use crate::clock::Timestamp;
+
+/// How many records a page has unless it is said.
+const DEFAULT_LIMIT: u32 = 50;
 
 /// Which part of a list.
 #[derive(Clone, Debug, Default, Args)]
@@ -30,8 +34,19 @@ pub(super) struct List<'a> {
     pub filter: Vec<(&'static str, String)>,
 }
 
+/// A page of them, each as it came.
+#[derive(Deserialize, Serialize)]
+struct Page {
+    items: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+    /// How far the node has looked, if it stopped before it had found enough.
+    #[serde(default)]
+    searched_until: Option<String>,
+}
+
 impl List<'_> {
-    /// Asks for a page and prints it.
+    /// Asks for a page and prints it. A node looks at so many records for one answer and no more: it is asked to go on
+    /// until there are enough.
     pub async fn show(
         self,
         client: &Client,
@@ -39,27 +54,56 @@ impl List<'_> {
         output: Output,
         screen: &mut Screen<'_>,
     ) -> anyhow::Result<Exit> {
+        let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
+        let (mut answer, mut found) = self.ask(client, page.limit, page.cursor.as_deref()).await?;
+        let bar = screen.bar(None, "{spinner} {msg}");
+        while let (Some(cursor), Some(until)) = (&found.next_cursor, &found.searched_until) {
+            let left = limit.saturating_sub(u32::try_from(found.items.len()).unwrap_or(u32::MAX));
+            if left == 0 {
+                break;
+            }
+            bar.set_message(format!("searched back to {until}, found {}", text::count(found.items.len() as u64)));
+            let (_, next) = self.ask(client, Some(left), Some(cursor)).await?;
+            found.items.extend(next.items);
+            found = Page { items: found.items, ..next };
+            answer = serde_json::value::to_raw_value(&found)?;
+        }
+        bar.finish_and_clear();
+        self.print(&answer, &found, output, screen)
+    }
+
+    /// The answer as it came, and what is in it.
+    async fn ask(
+        &self,
+        client: &Client,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<(Box<RawValue>, Page), Failure> {
         let mut url = client.url(self.path);
-        let part = [("limit", page.limit.map(|limit| limit.to_string())), ("cursor", page.cursor.clone())];
+        let part = [("limit", limit.map(|limit| limit.to_string())), ("cursor", cursor.map(ToOwned::to_owned))];
         let part = part.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let query: Vec<_> = self.filter.into_iter().chain(part).collect();
+        let query: Vec<_> = self.filter.iter().cloned().chain(part).collect();
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let page: Box<RawValue> = client.get(&url).await?;
+        let answer: Box<RawValue> = client.get(&url).await?;
+        let page = serde_json::from_str(answer.get()).map_err(|error| Failure::unreadable(&url, error))?;
+        Ok((answer, page))
+    }
+
+    fn print(&self, answer: &RawValue, page: &Page, output: Output, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
         if output == Output::Json {
-            screen.raw_json(&page)?;
+            screen.raw_json(answer)?;
             return Ok(Exit::Done);
         }
-        let page: Value = serde_json::from_str(page.get()).map_err(|error| Failure::unreadable(&url, error))?;
-        let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if items.is_empty() {
+        if page.items.is_empty() {
             screen.note(format_args!("No {} match.", self.what));
             return Ok(Exit::Done);
         }
-        let shown = table(items, screen.now());
+        let items: Vec<Value> = page.items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect();
+        let shown = table(&items, screen.now());
         screen.line(shown)?;
-        if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
+        if let Some(cursor) = &page.next_cursor {
             screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
         }
         Ok(Exit::Done)

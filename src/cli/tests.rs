@@ -5,6 +5,7 @@ mod help;
 mod pages;
 mod reading;
 mod sending;
+mod tailing;
 mod waiting;
 
 use std::time::Duration;

@@ -9,6 +9,12 @@ use crate::lifecycle::{Status, UnknownWord};
 /// What an event that waits is called in a query: these words must stand in it as they stand in the index.
 pub(super) const WAITING: &str = "status IN ('PENDING', 'RETRY_SCHEDULED', 'SCHEDULED')";
 
+/// What an event that ended otherwise than well is called in a query, as it stands in the index.
+pub(super) const ENDED: &str = "final_status IN ('FAILED', 'SKIPPED', 'NO_HANDLER', 'DEAD_LETTER', 'DISCARDED')";
+
+/// What an event with an error is called in a query, as it stands in the index.
+pub(super) const FAILED: &str = "error IS NOT NULL";
+
 /// The longest error text that is kept, in bytes.
 const MAX_TEXT: usize = 16 * 1_024;
 

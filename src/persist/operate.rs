@@ -11,6 +11,7 @@ use super::column::{WAITING, clean, word};
 use super::counts::Counts;
 use super::dialect::{skip_locked, statement};
 use super::fault::Fault;
+use super::lineage;
 use super::rows::{
     Bulk,
     Type::{Id, Long, Text},
@@ -50,6 +51,13 @@ pub enum Action {
         /// Whether it is paused then.
         paused: bool,
     },
+    /// Keeps that an event was made from a record, which is in the ledger or on its way there.
+    Resubmit {
+        /// The record.
+        original: Uuid,
+        /// The record of the event.
+        record: Uuid,
+    },
     /// Builds a handler's actor again; nothing is written but the audit log's line.
     Restart {
         /// Which handler.
@@ -75,6 +83,7 @@ impl Action {
             Self::Cancel(_) => "cancel",
             Self::Pause { paused: true, .. } => "pause",
             Self::Pause { .. } => "resume",
+            Self::Resubmit { .. } => "resubmit",
             Self::Restart { .. } => "restart",
             Self::Rebind { .. } => "rebind",
         }
@@ -88,6 +97,7 @@ impl Action {
             Self::Discard(records) => format!("{} records", records.len()),
             Self::Cancel(record) => record.to_string(),
             Self::Pause { handler, .. } | Self::Restart { handler } => handler.clone(),
+            Self::Resubmit { original, .. } => original.to_string(),
             Self::Rebind { from, event_type, to } => {
                 format!("{event_type}: {from} -> {}", to.as_deref().unwrap_or("no handler"))
             }
@@ -145,6 +155,7 @@ pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts)
         Action::Discard(records) => discard(tx, Verb::Discard, records, at, counts).await?,
         Action::Cancel(record) => discard(tx, Verb::Cancel, &[*record], at, counts).await?,
         Action::Pause { handler, paused } => pause(tx, handler, *paused, at).await?,
+        Action::Resubmit { original, record } => lineage::keep(tx, *original, *record, at).await?,
         Action::Restart { .. } => 1,
         Action::Rebind { from, event_type, to } => rebind(tx, from, event_type, to.as_deref(), at, counts).await?,
     };

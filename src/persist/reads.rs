@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use evenkeel_entity::{event_attempt, event_record, handler_state, idempotency_key, status_count};
-use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
 };
 use uuid::Uuid;
 
-use super::column::{WAITING, signed, word};
+use super::column::{ENDED, FAILED, WAITING, signed, word};
 use super::database::Readers;
 use super::record::{AttemptRecord, Record};
 use super::{dialect, late};
@@ -28,10 +28,29 @@ pub struct Filter {
     pub source: Option<String>,
     pub event_id: Option<String>,
     pub subject: Option<String>,
+    /// The text that its last error holds, in capitals or not.
+    pub error: Option<String>,
     /// Taken at this moment or later.
     pub since: Option<Timestamp>,
     /// Taken before this moment.
     pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// How the records have ended, if all of them have.
+    pub(super) fn end(&self) -> Option<FinalStatus> {
+        self.final_status.or_else(|| self.status?.final_status())
+    }
+
+    /// No record that was taken in time has a smaller id, unless it was late.
+    pub(super) fn above(&self) -> Option<Uuid> {
+        self.since.map(late::first_id)
+    }
+
+    /// No record that was taken in time has this id or a larger one.
+    pub(super) fn below(&self) -> Option<Uuid> {
+        self.until.map(late::end_of_ids)
+    }
 }
 
 /// A record with everything that is known of it.
@@ -95,7 +114,7 @@ impl Reads {
     }
 
     /// The first records that a query finds, without their data.
-    async fn records(&self, query: Select<event_record::Entity>, limit: u64) -> Result<Vec<Record>, DbErr> {
+    pub(super) async fn records(&self, query: Select<event_record::Entity>, limit: u64) -> Result<Vec<Record>, DbErr> {
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -351,7 +370,7 @@ impl Reads {
 
 /// The parts of what a filter finds, each younger than the one that follows it. There is a second only if it has a
 /// beginning: what is late has ids from before it.
-fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
+pub(super) fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
     use event_record::Column as C;
     let all = select(filter);
     let Some(since) = filter.since else { return vec![all] };
@@ -364,15 +383,18 @@ fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
 fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();
-    if filter.final_status.is_some_and(|end| matches!(end, FinalStatus::DeadLetter | FinalStatus::NoHandler)) {
-        // Word by word the condition of the index of dead letters, so that it is used.
-        query = query.filter(Expr::cust("final_status IN ('DEAD_LETTER', 'NO_HANDLER')"));
-    }
     if let Some(status) = filter.status {
         query = query.filter(C::Status.eq(status.as_str()));
     }
-    if let Some(end) = filter.final_status {
+    // A final status is one of few words, a status of many: the first has the index.
+    if let Some(end) = filter.end() {
         query = query.filter(C::FinalStatus.eq(end.as_str()));
+        if end != FinalStatus::Completed {
+            query = query.filter(Expr::cust(ENDED));
+        }
+    }
+    if let Some(error) = &filter.error {
+        query = query.filter(Expr::cust(FAILED)).filter(holds(error));
     }
     let texts = [
         (C::EventType, &filter.event_type),
@@ -392,6 +414,20 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
         query = query.filter(C::Id.lt(late::end_of_ids(until))).filter(C::CreatedAt.lt(until.0));
     }
     query
+}
+
+/// Whether the error holds this text. Both sides are put into small letters by the database, which means a to z on SQLite
+/// and what its locale says on PostgreSQL.
+fn holds(text: &str) -> Expr {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    let pattern = Expr::expr(Func::lower(format!("%{pattern}%"))).binary(BinOper::Escape, Expr::cust("'!'"));
+    Expr::expr(Func::lower(Expr::col(event_record::Column::Error))).binary(BinOper::Like, pattern)
 }
 
 /// The ids of the records of an event id: the one that holds the key, and those that hold none.

@@ -253,6 +253,21 @@ pub struct Record {
 }
 
 impl Record {
+    /// The event of this record, over its data.
+    #[must_use]
+    pub fn event(&self, data: Payload) -> Event<Payload> {
+        Event {
+            id: self.event_id.clone(),
+            source: self.source.clone(),
+            event_type: self.event_type.clone(),
+            subject: self.subject.clone(),
+            // Only what parsed was ever written.
+            time: self.time.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok()),
+            extensions: self.extensions.clone(),
+            data,
+        }
+    }
+
     /// The record in a row, and its data.
     pub(super) fn from_model(mut row: event_record::Model) -> Result<(Self, Payload), DbErr> {
         let bytes = row.data.take().map(Into::into);

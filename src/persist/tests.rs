@@ -5,6 +5,7 @@ mod gone;
 mod plans;
 mod reading;
 mod rollups;
+mod searching;
 mod transactions;
 mod writers;
 

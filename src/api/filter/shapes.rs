@@ -69,6 +69,7 @@ fn meaning(name: &str) -> &'static str {
         "source" => "Who sent it",
         "event_id" => "The event's own id",
         "subject" => "What it is about",
+        "error" => "A text that stands somewhere in its last error, in capitals or not",
         "since" => "Taken at this moment or later (RFC 3339)",
         _ => "Taken before this moment (RFC 3339)",
     }

@@ -80,6 +80,8 @@ macro_rules! refusals {
 refusals! {
     /// What a list is refused with.
     OfAList = [ASKING, &[Code::BadCursor], READING];
+    /// What an export is refused with.
+    OfAnExport = [ASKING, READING, &[Code::Draining]];
     /// What one record is refused with.
     OfARecord = [ASKING, FINDING, READING];
     /// What everything else that only reads the ledger is refused with.
@@ -95,6 +97,23 @@ refusals! {
     ];
     /// What a cancellation is refused with.
     OfACancellation = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::AlreadyStarted], OPERATING, WRITING];
+    /// What a resubmission is refused with.
+    OfAResubmission = [
+        ASKING,
+        FINDING,
+        RECEIVING,
+        TEXTS,
+        &[
+            Code::InvalidEvent,
+            Code::TooDeep,
+            Code::IdReused,
+            Code::SchemaViolation,
+            Code::NotADeadLetter,
+            Code::BusUnavailable
+        ],
+        OPERATING,
+        WRITING
+    ];
     /// What a redrive is refused with.
     OfARedrive = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::NotADeadLetter, Code::NoHandler], OPERATING, WRITING];
     /// What a discard is refused with.

@@ -69,6 +69,8 @@ impl From<dead_letter::Error> for Problem {
         let code = match error {
             Error::Ledger(error) => return error.into(),
             Error::Read(error) => return error.into(),
+            Error::Edited(error) => return error.into(),
+            Error::Submit(error) => return error.into(),
             Error::Missing(_) => Code::NotFound,
             Error::Standing { .. } => Code::NotADeadLetter,
             Error::NoHandler(_) => Code::NoHandler,

@@ -43,7 +43,7 @@ pub fn hold(method: &Method, pattern: Option<&str>, answered: &Answered) {
     };
     let content = &promised["content"][content_type];
     assert!(content.is_object(), "{content_type} is not in the document: {method} {pattern:?} {answered:?}");
-    if content_type.ends_with("json") && method != Method::HEAD {
+    if (content_type.ends_with("/json") || content_type.ends_with("+json")) && method != Method::HEAD {
         let mut schema = content["schema"].clone();
         close(&mut schema, false);
         let wrong = violations(&schema, &answered.json());

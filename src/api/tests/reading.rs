@@ -20,6 +20,7 @@ async fn a_list_is_newest_first_and_pages_do_not_overlap() {
     assert_eq!(ids(&second), strings(&all[2..4]));
     let third = get(&node, &format!("limit=2&cursor={}", next(&second))).await;
     assert_eq!((ids(&third), &third.json()["next_cursor"]), (strings(&all[4..]), &Value::Null));
+    assert_eq!(third.json()["searched_until"], Value::Null);
     assert_eq!(get(&node, "limit=5").await.json()["next_cursor"], Value::Null);
     node.end().await;
 }
@@ -52,6 +53,8 @@ async fn every_filter_narrows_the_list() {
         ("source=/a%20b&status=".to_owned(), vec![ok]),
         ("subject=x%26y".to_owned(), vec![ok]),
         ("event_id=2".to_owned(), vec![dead]),
+        ("error=NO%20such%20account".to_owned(), vec![dead]),
+        ("error=%25&type=fail".to_owned(), vec![]),
         (format!("since={created_at}"), vec![nobody, dead]),
         (format!("until={created_at}"), vec![ok]),
         ("type=ok.a&handler=fail".to_owned(), vec![]),
@@ -76,6 +79,7 @@ async fn a_bad_query_is_refused_by_name() {
         ("cursor=AAAA", "bad_cursor", "AAAA"),
         ("type=a&type=b", "bad_parameter", "twice"),
         ("type=%ff", "bad_parameter", "UTF-8"),
+        ("error=%00", "bad_parameter", "NUL"),
     ];
     for (query, code, word) in cases {
         let answer = get(&node, query).await;

@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 23] = [
         &[],
         &["dev"],
         &["serve"],
@@ -18,6 +18,7 @@ fn every_command_explains_itself_with_examples() {
         &["events"],
         &["events", "ls"],
         &["events", "get"],
+        &["events", "tail"],
         &["dlq"],
         &["dlq", "ls"],
         &["dlq", "redrive"],

@@ -65,6 +65,30 @@ async fn a_list_as_json_is_the_answer_itself() {
 }
 
 #[tokio::test]
+async fn a_node_that_has_looked_at_enough_for_one_answer_is_asked_to_go_on() {
+    let node = MockServer::start().await;
+    let page = |items: Value, cursor: Value, until: Value| {
+        let page = json!({ "items": items, "next_cursor": cursor, "searched_until": until });
+        ResponseTemplate::new(200).set_body_json(page)
+    };
+    let until = json!("2026-01-05T07:59:20.000000Z");
+    let at = |cursor: &str, limit: &str| {
+        let asked = Mock::given(path("/api/v1/events")).and(query_param("error", "refused"));
+        asked.and(query_param("limit", limit)).and(query_param("cursor", cursor))
+    };
+    at("b", "2").respond_with(page(json!([item()]), json!("c"), until.clone())).mount(&node).await;
+    at("c", "1").respond_with(page(json!([item()]), json!("d"), Value::Null)).mount(&node).await;
+    let first = Mock::given(path("/api/v1/events")).and(query_param("limit", "2"));
+    first.respond_with(page(json!([]), json!("b"), until)).mount(&node).await;
+    let args = ["events", "ls", "--error", "refused", "--limit", "2"];
+    let ran = run(&node.uri(), &args).await;
+    assert_eq!(ran.exit, Ok(Exit::Done), "{}", ran.err);
+    assert_eq!((ran.out.lines().count(), ran.err.as_str()), (3, "There are more: ask again with --cursor d\n"));
+    let json = run(&node.uri(), &[&args[..], &["--output", "json"]].concat()).await.json();
+    assert_eq!((&json["items"], &json["next_cursor"]), (&json!([item(), item()]), &json!("d")));
+}
+
+#[tokio::test]
 async fn an_event_is_shown_with_its_data_and_its_attempts() {
     let node = MockServer::start().await;
     let mut event = item();

@@ -129,6 +129,31 @@ async fn what_waits_what_is_due_and_what_nobody_handles_can_be_asked(place: Plac
     assert_eq!(desk.persist.own_claims().await.unwrap().len(), 1);
 }
 
+on_each_ledger!(what_operators_did_to_a_record_and_made_from_it_is_told_of_that_record_alone);
+async fn what_operators_did_to_a_record_and_made_from_it_is_told_of_that_record_alone(place: Place) {
+    let desk = desk(place).await;
+    let ids = fill(&desk).await;
+    let operation = |action| Operation {
+        action,
+        id: desk.clock.new_id(),
+        at: desk.clock.now(),
+        actor: "ada".to_owned(),
+        reason: Some("a typo".to_owned()),
+    };
+    let resubmit = Action::Resubmit { original: ids[4], record: ids[0] };
+    assert_eq!(desk.persist.operate(operation(resubmit.clone())).await, Ok(1));
+    // As after an unknown commit: what is kept is kept once.
+    assert_eq!(desk.persist.operate(operation(resubmit)).await, Ok(0));
+    assert_eq!(desk.persist.operate(operation(Action::Cancel(ids[1]))).await, Ok(1));
+    let reads = desk.persist.reads();
+    let acts = reads.acts(ids[4]).await.unwrap();
+    assert_eq!((acts.len(), acts[0].action.as_str(), acts[0].actor.as_str()), (1, "resubmit", "ada"));
+    assert_eq!(acts[0].reason.as_deref(), Some("a typo"));
+    let made: Vec<Uuid> = reads.resubmissions(ids[4]).await.unwrap().iter().map(|made| made.record).collect();
+    assert_eq!((made, reads.resubmissions(ids[0]).await.unwrap().len()), (vec![ids[0]], 0));
+    assert_eq!(reads.acts(ids[1]).await.unwrap()[0].action, "cancel");
+}
+
 on_each_ledger!(what_waits_moves_to_another_lane_or_to_nobody);
 async fn what_waits_moves_to_another_lane_or_to_nobody(place: Place) {
     let desk = desk(place).await;
