@@ -215,6 +215,10 @@ secret = 'whsec_hidden'
         environment = ""  # default
         colour = "grey"   # default
 
+        [dashboard]
+        environment = ""  # default
+        colour = "grey"   # default
+
         [database]
         url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
         max_connections = 4                            # default
@@ -291,7 +295,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 12);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 13);
     }
 
     #[test]
