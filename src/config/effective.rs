@@ -215,10 +215,6 @@ secret = 'whsec_hidden'
         environment = ""  # default
         colour = "grey"   # default
 
-        [dashboard]
-        environment = ""  # default
-        colour = "grey"   # default
-
         [database]
         url = "sqlite://[redacted]@/data/evenkeel.db"  # config.toml:1:10
         max_connections = 4                            # default
