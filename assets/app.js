@@ -3,3 +3,4 @@ import "./live.js";
 import "./keys.js";
 import "./copy.js";
 import "./news.js";
+import "./chosen.js";

@@ -13,9 +13,11 @@
 
 mod actors;
 mod assets;
+mod audit;
 mod chart;
 mod config;
 mod content;
+mod dead_letters;
 mod edit;
 mod event;
 mod events;
@@ -27,6 +29,7 @@ mod history;
 mod live;
 mod nodes;
 mod notice;
+mod operations;
 mod overview;
 mod qualifiers;
 mod refusal;
@@ -67,6 +70,14 @@ pub(crate) fn routes() -> Vec<At> {
         at("/admin/handlers/{name:.+}/resume", "POST", [post(handlers::resume)]),
         at("/admin/handlers/{name:.+}/restart", "POST", [post(handlers::restart)]),
         at("/live", "GET", [get(live::stream)]),
+        at("/dead-letters", "GET, HEAD", [get(dead_letters::list)]),
+        at("/dead-letters/all", "GET, HEAD", [get(dead_letters::ask)]),
+        at("/admin/dead-letters/all", "POST", [post(dead_letters::begin)]),
+        at("/admin/dead-letters/chosen", "POST", [post(dead_letters::change)]),
+        at("/operations", "GET, HEAD", [get(operations::list)]),
+        at("/operations/{id}", "GET, HEAD", [get(operations::one)]),
+        at("/admin/operations/{id}/{verb}", "POST", [post(operations::turn)]),
+        at("/audit", "GET, HEAD", [get(audit::list)]),
         at("/admin/theme", "POST", [post(theme::choose)]),
         at("/assets/{set}/{file}", "GET, HEAD", [get(assets::file)]),
     ]

@@ -4,6 +4,7 @@
 //! down. What is refused becomes a problem document in one place.
 
 pub(crate) mod actors;
+mod audit;
 pub(crate) mod body;
 mod chemicals;
 mod config;
@@ -14,12 +15,14 @@ mod events;
 mod export;
 pub(crate) mod filter;
 mod foreign;
+mod groups;
 pub(crate) mod handlers;
 pub(crate) mod health;
 mod metrics;
 mod middleware;
 mod nodes;
 mod openapi;
+pub(crate) mod operations;
 pub(crate) mod operator;
 pub(crate) mod page;
 mod pages;
@@ -116,10 +119,17 @@ fn routes() -> Vec<At> {
         at("/api/v1/events/{id:.+}/resubmit", "POST", [post(resubmission::resubmit)]),
         at("/api/v1/events/{id:.+}", "GET, HEAD", [get(events::get)]),
         at("/api/v1/dead-letters", "GET, HEAD", [get(dead_letters::list)]),
+        at("/api/v1/dead-letters/groups", "GET, HEAD", [get(groups::list)]),
         at("/api/v1/dead-letters/redrive", "POST", [post(dead_letters::redrive_all)]),
         at("/api/v1/dead-letters/discard", "POST", [post(dead_letters::discard_all)]),
         at("/api/v1/dead-letters/{id:.+}/redrive", "POST", [post(dead_letters::redrive)]),
         at("/api/v1/dead-letters/{id:.+}/discard", "POST", [post(dead_letters::discard)]),
+        at("/api/v1/operations", "GET, HEAD, POST", [get(operations::list), post(operations::begin)]),
+        at("/api/v1/operations/{id}/pause", "POST", [post(operations::pause)]),
+        at("/api/v1/operations/{id}/resume", "POST", [post(operations::resume)]),
+        at("/api/v1/operations/{id}/cancel", "POST", [post(operations::cancel)]),
+        at("/api/v1/operations/{id}", "GET, HEAD", [get(operations::get)]),
+        at("/api/v1/audit", "GET, HEAD", [get(audit::list)]),
         at("/api/v1/chemicals", "GET, HEAD", [get(chemicals::list)]),
         at("/api/v1/chemicals/{cas:.+}", "GET, HEAD", [get(chemicals::get)]),
         at("/api/v1/handlers", "GET, HEAD", [get(handlers::list)]),

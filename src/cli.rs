@@ -4,6 +4,7 @@
 //! is written through a [`Screen`]; nothing here prints by itself.
 
 mod actors;
+mod audit;
 mod bench;
 mod client;
 mod commands;
@@ -17,6 +18,7 @@ mod handlers;
 mod listing;
 mod local;
 mod nodes;
+mod operations;
 mod pace;
 mod problem;
 mod screen;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use actors::ActorsArgs;
+pub use audit::AuditArgs;
 pub use client::{ClientArgs, Output};
 pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
 pub use completions::CompletionsArgs;
@@ -40,6 +43,7 @@ pub use docs::DocsArgs;
 pub use events::EventsCommand;
 pub use handlers::HandlersArgs;
 pub use nodes::NodesArgs;
+pub use operations::OperationsCommand;
 pub use screen::Screen;
 pub use send::SendArgs;
 pub use stats::StatsArgs;
@@ -79,12 +83,17 @@ pub enum Command {
     /// Redrive or discard what could not be handled
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// See how far operations on many dead letters have come, pause and cancel them
+    #[command(subcommand)]
+    Operations(OperationsCommand),
     /// See how the handlers fare, pause and resume them
     Handlers(HandlersArgs),
     /// Show the tree of actors, live
     Actors(ActorsArgs),
     /// List the nodes that work on the ledger
     Nodes(NodesArgs),
+    /// See who did what, and why
+    Audit(AuditArgs),
     /// Count the events by status
     Stats(StatsArgs),
     /// Print a script that completes this command line in a shell
@@ -177,7 +186,9 @@ async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::
     match command {
         Command::Send(args) => send::run(args, screen, pace).await,
         Command::Events(command) => events::run(command, screen, pace).await,
-        Command::Dlq(command) => dlq::run(command, screen).await,
+        Command::Dlq(command) => dlq::run(command, screen, pace).await,
+        Command::Operations(command) => operations::run(command, screen).await,
+        Command::Audit(args) => audit::run(&args, screen).await,
         Command::Handlers(args) => handlers::run(&args, screen).await,
         Command::Actors(args) => actors::run(&args, screen).await,
         Command::Nodes(args) => nodes::run(&args, screen).await,

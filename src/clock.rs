@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 use uuid::{ContextV7, Uuid};
@@ -65,6 +65,13 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text).map(Self::from).map_err(de::Error::custom)
     }
 }
 
@@ -188,6 +195,14 @@ mod tests {
     #[test]
     fn times_are_printed_in_utc_with_z() {
         assert_eq!(Timestamp(1_767_600_140_000_000).to_rfc3339(), "2026-01-05T08:02:20.000000Z");
+    }
+
+    #[test]
+    fn a_time_reads_back_as_it_was_printed() {
+        let time = Timestamp(1_767_600_140_000_001);
+        let printed = serde_json::to_string(&time).unwrap();
+        assert_eq!(serde_json::from_str::<Timestamp>(&printed).unwrap(), time);
+        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! Dead letters: what operators do with what was given up. A redrive keeps the record and all its history, and starts
-//! a new round of attempts; a discard is the end.
+//! a new round of attempts; a discard is the end. What is about any number of them is an operation.
 
+mod operation;
+mod operations;
 mod outbox;
+mod pace;
 mod resubmit;
 
 use uuid::Uuid;
 
+pub use operation::ForAll;
+pub(crate) use operation::{begin, turn, would_be_about};
+pub(crate) use operations::{Changed, Operations};
 pub(crate) use outbox::Outbox;
 pub use resubmit::Edit;
 pub(crate) use resubmit::{ORIGIN, Resubmitted, resubmit};
 
 use crate::ingest::SubmitError;
 use crate::ingest::decode::DecodeError;
-use crate::lifecycle::{FinalStatus, Status, Verb};
+use crate::lifecycle::{OperationState, Status, Verb};
 use crate::persist::{Action, Filter};
 use crate::process::Pool;
 
@@ -55,6 +61,17 @@ pub enum Error {
     /// The new event was not accepted.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// There is no such operation.
+    #[error("there is no operation {0}")]
+    NoSuchOperation(Uuid),
+    /// The operation does not stand where this can be done.
+    #[error("operation {id} is {state}; only one that runs or is paused can be changed")]
+    Over {
+        /// Which operation.
+        id: Uuid,
+        /// Where it stands.
+        state: OperationState,
+    },
     /// The ledger.
     #[error("the ledger cannot be written at present: {0}")]
     Ledger(#[from] crate::persist::Error),
@@ -159,7 +176,7 @@ pub(crate) async fn cancel(pool: &Pool, id: Uuid, operator: &Operator) -> Result
 
 /// Dead letters that match; events without a handler only if the filter says so.
 async fn matching(pool: &Pool, mut filter: Filter) -> Result<Vec<(Uuid, String)>, Error> {
-    filter.final_status.get_or_insert(FinalStatus::DeadLetter);
+    filter.confine_to_the_dead();
     let found = pool.persist.reads().ids(&filter, MOST + 1).await?;
     if found.len() as u64 > MOST { Err(Error::TooMany) } else { Ok(found) }
 }

@@ -14,12 +14,13 @@ use uuid::Uuid;
 use crate::bus;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::dead_letter::{self, Operator, Outbox};
+use crate::dead_letter::{self, ForAll, Operations, Operator, Outbox};
 use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
 use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
-use crate::persist::{self, Listed, Listing, OpenError, Reads, Record};
+use crate::lifecycle::OperationVerb;
+use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record};
 use crate::process::{self, Begun, Lane, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
@@ -266,6 +267,8 @@ async fn start_path(
     let lanes = pool.lanes().map(|lane| Arc::clone(&lane.name)).collect();
     let due = processors.clone().recipient();
     pool.announce_to(Actor::start_in_arbiter(path, move |_| RetryScheduler::new(clock, reads, due, lanes)));
+    let operations = Operations::new(pool.clone());
+    pool.operations_by(Actor::start_in_arbiter(path, move |_| operations));
     // An error means that the pool has died at once; the tree of actors says so.
     let _ = processors.send(Begun).await;
     intake
@@ -332,6 +335,28 @@ impl Engine {
     /// [`dead_letter::Error`], when nothing was changed.
     pub async fn discard(&self, id: Uuid, operator: &Operator) -> Result<(), dead_letter::Error> {
         dead_letter::discard(&self.0.pool, id, operator).await
+    }
+
+    /// Begins an operation on all dead letters that match. It goes on in the background, through restarts; [`Reads`] says
+    /// how far it has come.
+    ///
+    /// # Errors
+    /// [`dead_letter::Error`], when nothing was begun.
+    pub async fn for_all(&self, asked: ForAll, operator: &Operator) -> Result<OperationRecord, dead_letter::Error> {
+        dead_letter::begin(&self.0.pool, asked, operator).await
+    }
+
+    /// Pauses, resumes or cancels an operation.
+    ///
+    /// # Errors
+    /// [`dead_letter::Error`], when nothing was changed.
+    pub async fn turn(
+        &self,
+        operation: Uuid,
+        verb: OperationVerb,
+        operator: &Operator,
+    ) -> Result<OperationRecord, dead_letter::Error> {
+        dead_letter::turn(&self.0.pool, operation, verb, operator).await
     }
 
     /// Stops an event that has not started.

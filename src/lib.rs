@@ -46,6 +46,7 @@
 
 pub mod clock;
 pub mod event;
+pub mod fingerprint;
 pub mod lifecycle;
 
 pub mod bus;

@@ -54,6 +54,11 @@ macro_rules! words {
     };
 }
 
+// After the macro, which is known only below the place where it stands.
+mod operation;
+
+pub use operation::{OperationAction, OperationState, OperationVerb};
+
 /// A word that is none of the states.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is no status")]

@@ -6,6 +6,7 @@
 mod accept;
 mod actor;
 mod arrays;
+mod audit;
 mod chemical;
 mod claim;
 mod column;
@@ -17,12 +18,14 @@ mod database;
 mod dialect;
 mod fault;
 mod finish;
+mod groups;
 mod interest;
 mod late;
 mod lease;
 mod lineage;
 mod nodes;
 mod operate;
+mod operation;
 mod outbox;
 #[cfg(test)]
 #[path = "../tests/it/place.rs"]
@@ -46,15 +49,18 @@ use sea_orm::DbErr;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
+pub use audit::{AuditFilter, AuditLine};
 pub use chemical::{Chemical, ChemicalChange, Description, PastChange};
 pub use command::{Attempt, Due, Finish};
 pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
+pub use groups::{Group, GroupFilter, GroupOrder};
 pub use interest::{Interest, Wanted};
 pub use lease::{Changes, Lease, Loss, Peer};
 pub use lineage::{Act, Resubmission};
 pub use nodes::{Listed, Listing, Node, NodeState};
 pub use operate::{Action, Operation};
+pub use operation::{Begin, Matched, OperationFailure, OperationRecord, Step, Window, Work};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};

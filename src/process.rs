@@ -35,7 +35,7 @@ pub(crate) use pool::{Begun, ProcessorPool};
 pub(crate) use recovery::take_over;
 
 use crate::clock::{Clock, Timestamp};
-use crate::dead_letter::Operator;
+use crate::dead_letter::{Changed, Operations, Operator};
 use crate::handle::{BindError, Registration, Routes};
 use crate::persist::{Claim, Entry, Persist, Record};
 use crate::retry::{RetryPolicy, RetryScheduler, Schedule};
@@ -61,6 +61,7 @@ pub(crate) struct Shared {
     hand: Arc<Hand>,
     settled: Settled,
     scheduler: OnceLock<Addr<RetryScheduler>>,
+    operations: OnceLock<Addr<Operations>>,
     suspects: Arc<Semaphore>,
     elsewhere: Elsewhere,
     looks: sharing::Looks,
@@ -106,6 +107,7 @@ impl Pool {
             hand,
             settled: Settled::default(),
             scheduler: OnceLock::new(),
+            operations: OnceLock::new(),
             suspects: Arc::new(Semaphore::new(1)),
             elsewhere: Elsewhere::default(),
             looks: sharing::Looks::default(),
@@ -124,6 +126,24 @@ impl Pool {
 
     pub(crate) fn scheduler(&self) -> Option<&Addr<RetryScheduler>> {
         self.scheduler.get()
+    }
+
+    /// Says who works on operations.
+    pub(crate) fn operations_by(&self, operations: Addr<Operations>) {
+        // Said once, at the start.
+        drop(self.operations.set(operations));
+    }
+
+    pub(crate) fn operations(&self) -> Option<&Addr<Operations>> {
+        self.operations.get()
+    }
+
+    /// Something about an operation has changed; may be said from any thread.
+    pub(crate) fn wake_operations(&self) {
+        if let Some(operations) = self.operations.get() {
+            // Who cannot hear it now looks by itself in a moment.
+            let _ = operations.try_send(Changed);
+        }
     }
 
     pub(crate) fn lane(&self, name: &str) -> Option<Arc<Lane>> {

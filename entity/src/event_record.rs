@@ -68,6 +68,8 @@ pub struct Model {
     pub updated_at: i64,
     /// When it became final.
     pub completed_at: Option<i64>,
+    /// The group of its death, for as long as it is a dead letter or has no handler.
+    pub fingerprint: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -16,7 +16,7 @@ pub struct Model {
     pub actor: String,
     /// The verb.
     pub action: String,
-    /// The record, the handler or the filter, as JSON.
+    /// The record, the handler, the operation, or how many records.
     pub target: String,
     /// How many records changed.
     pub affected: i64,

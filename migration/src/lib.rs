@@ -11,6 +11,8 @@ mod m20261101_000010_late;
 mod m20261101_000012_rollups;
 mod m20261101_000013_search;
 mod m20261101_000014_resubmissions;
+mod m20261101_000015_groups;
+mod m20261101_000016_operations;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -34,6 +36,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000012_rollups::Migration),
             Box::new(m20261101_000013_search::Migration),
             Box::new(m20261101_000014_resubmissions::Migration),
+            Box::new(m20261101_000015_groups::Migration),
+            Box::new(m20261101_000016_operations::Migration),
         ]
     }
 }

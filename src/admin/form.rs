@@ -17,14 +17,33 @@ pub(crate) async fn fields(
     body: Body,
     known: &[&str],
 ) -> Result<Parameters, Problem> {
+    // Its grammar is that of a query; what is not ASCII in it is percent-encoded.
+    Parameters::parse(&text(request, body, state).await?, known)
+}
+
+/// The same, with what was chosen of a list: the values of all fields of one name, which is none of the others'.
+pub(crate) async fn fields_and_chosen(
+    state: &State,
+    request: &HttpRequest,
+    body: Body,
+    known: &[&str],
+    chosen: &str,
+) -> Result<(Parameters, Vec<String>), Problem> {
+    let text = text(request, body, state).await?;
+    let name = format!("{chosen}=");
+    let (many, others): (Vec<&str>, Vec<&str>) = text.split('&').partition(|pair| pair.starts_with(&name));
+    let values = many.iter().map(|pair| pair[name.len()..].to_owned()).collect();
+    Ok((Parameters::parse(&others.join("&"), known)?, values))
+}
+
+async fn text(request: &HttpRequest, body: Body, state: &State) -> Result<String, Problem> {
     let bytes = body::read(request, body, state.config.body_limit).await?;
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if given.split(';').next().map(str::trim) != Some(MEDIA_TYPE) {
         let detail = format!("`{given}` is not read here; a form is sent as `{MEDIA_TYPE}`");
         return Err(Problem::new(Code::UnsupportedContentType, detail));
     }
-    // Its grammar is that of a query; what is not ASCII in it is percent-encoded.
-    Parameters::parse(&String::from_utf8_lossy(&bytes), known)
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The way back to where the form was, or to `otherwise`; with a notice, a word of `notice.rs`.

@@ -22,9 +22,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const SECTIONS: &[(&str, &str, char)] = &[
     ("/", "Overview", 'o'),
     ("/events", "Events", 'e'),
+    ("/dead-letters", "Dead letters", 'd'),
+    ("/operations", "Operations", 'p'),
     ("/actors", "Actors", 'a'),
     ("/handlers", "Handlers", 'h'),
     ("/nodes", "Nodes", 'n'),
+    ("/audit", "Audit log", 'u'),
 ];
 
 /// A link of the navigation.

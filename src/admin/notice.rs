@@ -17,6 +17,13 @@ notices! {
     "event-resubmitted" Good "This is the new event. Its original stays as it is.";
     "event-resubmitted-discarded" Good "This is the new event. Its original is discarded.";
     "event-known" Good "An event of this source and id was there before, with the same content: this one.";
+    "records-redriven" Good "{} redriven. What had changed meanwhile, or has no handler, is left as it is.";
+    "records-discarded" Good "{} discarded. What had changed meanwhile is left as it is.";
+    "nothing-chosen" Good "Nothing was chosen, and nothing was changed.";
+    "operation-begun" Good "The operation has begun. It goes on in the background, through restarts.";
+    "operation-paused" Good "The operation waits.";
+    "operation-resumed" Good "The operation goes on.";
+    "operation-cancelled" Good "The operation is cancelled. What it has changed stays changed.";
     "handler-paused" Good "The handler is paused. What it has in hand ends as usual; what comes in waits.";
     "handler-resumed" Good "The handler works again.";
     "handler-restarted" Good "The handler's actor is built again. What it has in hand ends as usual.";

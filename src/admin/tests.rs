@@ -1,5 +1,6 @@
 //! Pages as a browser gets them, without its scripts. Their headers are held against their contract with each answer.
 
+mod dead_letters;
 mod palette;
 
 mod events;

@@ -136,6 +136,7 @@ pub(crate) async fn engine(state: &State) -> Node<'_> {
         processors(state),
         scheduler(state).await,
         Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
+        Node::new("operations", "operations", state.pool.operations().is_some_and(actix::Addr::connected)),
     ];
     children.extend(listeners(state));
     let engine = Node { children, ..Node::new("engine", "engine", true) };

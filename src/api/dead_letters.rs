@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::{asked, standing};
-use super::filter::{DEAD, Filters};
+use super::filter::{Filters, confine};
 use super::openapi::{OfADiscard, OfAList, OfARedrive, OfMany};
 use super::operator::{self, Reason, carry_out};
 use super::page::{DeadPage, Items, Page};
@@ -15,8 +15,6 @@ use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::{Answer, State, filter};
 use crate::dead_letter::{self, Operator};
-use crate::event::Violation;
-use crate::lifecycle::FinalStatus;
 use crate::persist::{Filter, Record};
 
 #[derive(Serialize, ToSchema)]
@@ -130,14 +128,4 @@ async fn asked_of_many(state: &State, request: &HttpRequest, body: Body) -> Resu
     let mut filter = filter::read(pairs).map_err(|wrong| Problem::of(Code::BadBody, wrong))?;
     confine(&mut filter, Code::BadBody)?;
     Ok((filter, operator))
-}
-
-/// Dead letters; events without a handler only if they are asked for.
-fn confine(filter: &mut Filter, code: Code) -> Result<(), Problem> {
-    let end = *filter.final_status.get_or_insert(FinalStatus::DeadLetter);
-    if DEAD.contains(&end) {
-        return Ok(());
-    }
-    let detail = format!("`final_status` is `DEAD_LETTER` or `NO_HANDLER` here, not `{end}`");
-    Err(Problem::of(code, vec![Violation::new("final_status", "bad_value", detail)]))
 }

@@ -6,16 +6,17 @@ use std::str::FromStr;
 
 use chrono::DateTime;
 
+use super::problem::{Code, Problem};
 use super::query::{closest, listed};
 use crate::clock::Timestamp;
 use crate::event::Violation;
 use crate::lifecycle::{FinalStatus, Status};
 use crate::persist::Filter;
-pub(super) use shapes::{Filters, parameters};
+pub(super) use shapes::{Filters, OperationAsked, parameters};
 
 /// The names of the filters.
-pub(crate) const NAMES: [&str; 10] =
-    ["status", "final_status", "type", "handler", "source", "event_id", "subject", "error", "since", "until"];
+pub(crate) const NAMES: [&str; 11] =
+    ["status", "final_status", "type", "handler", "source", "event_id", "subject", "error", "since", "until", "group"];
 
 /// The longest text that is looked for in errors, in characters.
 const LONGEST_ERROR: usize = 1_000;
@@ -50,12 +51,18 @@ fn set(filter: &mut Filter, name: &str, value: &str) -> Result<(), String> {
         "error" => filter.error = text(),
         "since" => filter.since = Some(moment(name, value)?),
         "until" => filter.until = Some(moment(name, value)?),
+        "group" => filter.group = text(),
         _ => {}
     }
     Ok(())
 }
 
-fn word<W: FromStr + Copy>(name: &str, value: &str, all: &[W], as_str: fn(W) -> &'static str) -> Result<W, String> {
+pub(crate) fn word<W: FromStr + Copy>(
+    name: &str,
+    value: &str,
+    all: &[W],
+    as_str: fn(W) -> &'static str,
+) -> Result<W, String> {
     value.parse().map_err(|_| {
         let words: Vec<&str> = all.iter().map(|word| as_str(*word)).collect();
         let meant = closest(value, &words).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
@@ -63,7 +70,7 @@ fn word<W: FromStr + Copy>(name: &str, value: &str, all: &[W], as_str: fn(W) -> 
     })
 }
 
-fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
+pub(crate) fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
     let time = DateTime::parse_from_rfc3339(value).or_else(|error| {
         // A `+` that was not percent-encoded has arrived as a space.
         let (time, offset) = value.rsplit_once(' ').ok_or(error)?;
@@ -71,6 +78,14 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, String> {
     });
     time.map(Timestamp::from)
         .map_err(|_| format!("`{name}` is a time such as `2026-01-05T08:02:20Z`, and `{value}` is none (RFC 3339)"))
+}
+
+/// Dead letters; events without a handler only if they are asked for.
+pub(crate) fn confine(filter: &mut Filter, code: Code) -> Result<(), Problem> {
+    filter.confine_to_the_dead();
+    let Some(end) = filter.final_status.filter(|end| !DEAD.contains(end)) else { return Ok(()) };
+    let detail = format!("`final_status` is `DEAD_LETTER` or `NO_HANDLER` here, not `{end}`");
+    Err(Problem::of(code, vec![Violation::new("final_status", "bad_value", detail)]))
 }
 
 /// The final statuses of what can be redriven or discarded.

@@ -16,13 +16,14 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfAnExport, OfMany,
+    OfAQuestion, OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfATurn, OfAnExport,
+    OfAnOperation, OfMany, OfOneOperation,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, chemicals, dead_letters, docs, events, export, handlers, health, metrics, nodes, pages, resubmission,
-    schemas, stats, submission,
+    actors, audit, chemicals, dead_letters, docs, events, export, groups, handlers, health, metrics, nodes, operations,
+    pages, resubmission, schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -48,6 +49,7 @@ use super::{
     tags(
         (name = "events", description = "Submitting events, and what became of them"),
         (name = "dead letters", description = "What was given up, and events without a handler"),
+        (name = "operations", description = "What is done to any number of dead letters, and who did what"),
         (name = "chemicals", description = "What the handler `chemical_status` keeps"),
         (name = "handlers", description = "How handlers fare, pausing and restarting them"),
         (name = "state", description = "The engine in numbers: actors, counts, metrics, health"),
@@ -65,6 +67,14 @@ use super::{
         dead_letters::discard,
         dead_letters::redrive_all,
         dead_letters::discard_all,
+        groups::list,
+        operations::begin,
+        operations::list,
+        operations::get,
+        operations::pause,
+        operations::resume,
+        operations::cancel,
+        audit::list,
         chemicals::list,
         chemicals::get,
         handlers::list,

@@ -56,13 +56,25 @@ pub(crate) async fn members(
     limit: usize,
     known: &[&str],
 ) -> Result<Members, Problem> {
+    match object(request, body, limit).await? {
+        Some(members) => texts(members, known).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads a body that is a JSON object; nothing if there is no body.
+pub(super) async fn object(
+    request: &HttpRequest,
+    body: Body,
+    limit: usize,
+) -> Result<Option<Map<String, Value>>, Problem> {
     let Some(bytes) = json(request, body, limit).await? else { return Ok(None) };
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::new(Code::MalformedJson, format!("this is not well-formed JSON: {error}")))?;
     let Value::Object(members) = value else {
         return Err(Problem::new(Code::NotAnObject, "the body has to be a JSON object"));
     };
-    texts(members, known).map(Some)
+    Ok(Some(members))
 }
 
 /// Reads a body that says to be JSON, or nothing if there is no body.
@@ -101,7 +113,8 @@ pub(crate) fn reason() -> Object {
     text.description(Some("Why, for the audit log")).build()
 }
 
-fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
+/// The members of an object of texts.
+pub(super) fn texts(members: Map<String, Value>, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
     let unknown: Vec<Violation> = members
         .keys()
         .filter(|name| !known.contains(&name.as_str()))

@@ -47,10 +47,7 @@ impl Page {
         let parameters = Parameters::parse(query, &known)?;
         let filter = filter::read(parameters.pairs()).map_err(|wrong| Problem::of(Code::BadParameter, wrong))?;
         let limit = limit(&parameters)?;
-        let before = parameters.get("cursor").map(|text| {
-            cursor::decode(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
-        });
-        Ok(Self { filter, before: before.transpose()?, limit })
+        Ok(Self { filter, before: before(&parameters)?, limit })
     }
 
     /// The answer.
@@ -67,6 +64,23 @@ pub(crate) fn limit(parameters: &Parameters) -> Result<u64, Problem> {
         .ok()
         .filter(|limit| (1..=MOST).contains(limit))
         .ok_or_else(|| bad("limit", format!("`limit` is a number from 1 to {MOST}, and `{text}` is none of them")))
+}
+
+/// Where a page begins: after this record of the page before.
+pub(crate) fn before(parameters: &Parameters) -> Result<Option<Uuid>, Problem> {
+    let before = parameters.get("cursor").map(|text| {
+        cursor::decode(text).ok_or_else(|| Problem::new(Code::BadCursor, format!("`{text}` is no cursor")))
+    });
+    before.transpose()
+}
+
+/// Cuts a list that was read with one more than is shown; gives the cursor of the next page, if there is one.
+pub(crate) fn cut<T>(items: &mut Vec<T>, limit: u64, id: impl Fn(&T) -> Uuid) -> Option<String> {
+    let more = items.len() as u64 > limit;
+    if more {
+        items.pop();
+    }
+    items.last().filter(|_| more).map(|last| cursor::encode(id(last)))
 }
 
 /// What a list may be asked for, as the document shows it.

@@ -45,7 +45,8 @@ fn operator() -> Parameter {
     header("x-operator", text(), "Who asks, for the audit log")
 }
 
-fn path(name: &str, description: &str) -> Parameter {
+/// A part of the path.
+pub(super) fn path(name: &str, description: &str) -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).build();
     parameter(name, ParameterIn::Path, schema, description).required(Required::True).build()
 }

@@ -113,6 +113,14 @@ impl Problem {
         self
     }
 
+    /// The same problem, of a part of the body: what is wrong is named with its place in the whole.
+    pub fn inside(mut self, place: &str) -> Self {
+        for error in &mut self.0.errors {
+            error.pointer = format!("{place}{}", error.pointer);
+        }
+        self
+    }
+
     /// What to do, if there is better advice than the code's.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());

@@ -5,6 +5,7 @@ mod contract;
 mod document;
 mod exporting;
 mod operating;
+mod operations;
 mod overview;
 mod reading;
 mod refusing;

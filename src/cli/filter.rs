@@ -70,7 +70,7 @@ pub enum When {
 }
 
 impl When {
-    fn to_rfc3339(self, now: Timestamp) -> String {
+    pub(super) fn to_rfc3339(self, now: Timestamp) -> String {
         match self {
             Self::At(time) => Timestamp::from(time).to_rfc3339(),
             Self::Ago(span) => {
@@ -81,7 +81,7 @@ impl When {
     }
 }
 
-fn when(text: &str) -> Result<When, String> {
+pub(super) fn when(text: &str) -> Result<When, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(When::At(time.with_timezone(&Utc)));
     }

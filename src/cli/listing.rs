@@ -24,6 +24,14 @@ pub struct PageArgs {
     pub cursor: Option<String>,
 }
 
+impl PageArgs {
+    /// What was given, with the names of the API.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let part = [("limit", self.limit.map(|limit| limit.to_string())), ("cursor", self.cursor.clone())];
+        part.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
 /// A list that is shown.
 pub(super) struct List<'a> {
     /// Its path below `/api/v1`.

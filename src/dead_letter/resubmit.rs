@@ -137,6 +137,7 @@ mod tests {
             created_at: now,
             updated_at: now,
             completed_at: Some(now),
+            group: None,
             claim: None,
         }
     }

@@ -13,6 +13,7 @@ pub(super) use again::KEYLESS;
 use super::column::{clean, final_word, word};
 use super::counts::Counts;
 use super::fault::Fault;
+use super::groups::{self, Buried};
 use super::late;
 use super::record::{Entry, NewRecord, Origin, Taken};
 use super::rows::{
@@ -83,6 +84,7 @@ pub(super) async fn accept(
     let decided: Vec<(&NewRecord, Taken)> =
         missing.into_iter().map(|record| (record, decide(record, &holders))).collect();
     let decided = again::without_redelivered(tx, decided).await?;
+    let mut unhandled = Vec::new();
     let (mut values, mut written) = (Vec::with_capacity(decided.len() * 27), Vec::with_capacity(decided.len()));
     for (record, answer) in decided {
         let Some(status) = status_of(&answer) else {
@@ -93,10 +95,14 @@ pub(super) async fn accept(
         written.push(record);
         let step = transition(Verb::Accept, None, status).map_err(|illegal| Fault::Refused(illegal.to_string()))?;
         counts.step(record.handler.as_deref().unwrap_or_default(), step);
+        if status == Status::NoHandler {
+            unhandled.push((record.id, Buried::unhandled(&record.event.event_type, record.created_at)));
+        }
         answers.insert(record.id, answer);
     }
     RECORDS.execute(tx, values).await?;
     late::note(tx, &written).await?;
+    groups::bury(tx, unhandled, counts).await?;
     Ok(records.iter().filter_map(|record| answers.remove(&record.id)).collect())
 }
 

@@ -5,13 +5,14 @@ use uuid::Uuid;
 
 use super::Error;
 use super::chemical::ChemicalChange;
+use super::groups::Buried;
 use super::interest::Wanted;
 use super::operate::Operation;
 use super::record::{Claim, NewRecord, Record, Taken};
 use super::recover::TAKEN_AT_ONCE;
 use super::rollup::Rollup;
 use crate::clock::Timestamp;
-use crate::lifecycle::{AttemptStatus, Transition};
+use crate::lifecycle::{AttemptStatus, FinalStatus, Transition};
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -107,6 +108,14 @@ pub struct Attempt {
     pub node: Uuid,
 }
 
+impl Finish {
+    /// The death that it is, if it is one.
+    pub(super) fn death(&self) -> Option<Buried> {
+        let is_one = self.step.to().final_status() == Some(FinalStatus::DeadLetter);
+        is_one.then(|| Buried::dead(&self.handler, self.error.as_deref(), self.at))
+    }
+}
+
 impl Claim {
     /// The record as this finish leaves it.
     pub(crate) fn settled(&self, finish: &Finish) -> Record {
@@ -136,6 +145,7 @@ impl Claim {
             created_at: self.created_at,
             updated_at: finish.at,
             completed_at: status.is_final().then_some(finish.at),
+            group: finish.death().map(|death| death.group().to_owned()),
             claim: None,
         }
     }
@@ -151,7 +161,7 @@ impl Command {
             Self::Finish { .. } => 1,
             Self::Keep { .. } => 1,
             Self::Published { deaths, .. } => deaths.len(),
-            Self::Operate { .. } => 1,
+            Self::Operate { operation, .. } => operation.action.rows(),
             Self::TakeOver { .. } => TAKEN_AT_ONCE,
             Self::ForgetNodes { .. } => 1,
             Self::RollUp { .. } => 1,

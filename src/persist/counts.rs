@@ -1,10 +1,11 @@
-//! Counts by status, kept in the transaction that moves the rows, so that they are exact at any size.
+//! Counts by status and by group, kept in the transaction that moves the rows, so that they are exact at any size.
 
 use std::collections::BTreeMap;
 
 use sea_orm::DbErr;
 use uuid::Uuid;
 
+use super::groups::Groups;
 use super::rows::{
     Bulk,
     Type::{Id, Long, Text},
@@ -21,7 +22,11 @@ const UPSERT: Bulk = Bulk {
 
 /// What one transaction changes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts(BTreeMap<(String, Status), i64>);
+pub(super) struct Counts {
+    statuses: BTreeMap<(String, Status), i64>,
+    /// Those of the dead, by how they died.
+    pub groups: Groups,
+}
 
 impl Counts {
     /// One record has taken this step in this lane.
@@ -41,22 +46,22 @@ impl Counts {
     }
 
     pub(super) fn add(&mut self, handler: &str, status: Status, n: i64) {
-        if let Some(count) = self.0.get_mut(&(handler.to_owned(), status)) {
+        if let Some(count) = self.statuses.get_mut(&(handler.to_owned(), status)) {
             *count += n;
         } else {
-            self.0.insert((handler.to_owned(), status), n);
+            self.statuses.insert((handler.to_owned(), status), n);
         }
     }
 
     /// Writes the node's share.
     pub(super) async fn write(self, tx: &Tx, node: Uuid) -> Result<(), DbErr> {
-        let mut values = Vec::with_capacity(self.0.len() * 4);
-        for ((handler, status), n) in self.0 {
+        let mut values = Vec::with_capacity(self.statuses.len() * 4);
+        for ((handler, status), n) in self.statuses {
             if n != 0 {
                 values.extend([node.into(), handler.into(), status.as_str().into(), n.into()]);
             }
         }
         UPSERT.execute(tx, values).await?;
-        Ok(())
+        self.groups.write(tx, node).await
     }
 }

@@ -10,12 +10,13 @@ use super::column::{clean, final_word, signed};
 use super::command::Finish;
 use super::counts::Counts;
 use super::fault::Fault;
+use super::groups;
 use super::rows::{
     Bulk,
     Type::{Id, Int, Long, Text},
 };
 use super::tx::Tx;
-use crate::lifecycle::{FinalStatus, Status};
+use crate::lifecycle::Status;
 
 pub(super) const RECORDS: Bulk = Bulk {
     head: "UPDATE event_record SET status = v.column3, final_status = v.column4, retry_count = v.column5, \
@@ -107,11 +108,11 @@ async fn done(tx: &Tx, finishes: &[&Finish]) -> Result<HashSet<Uuid>, Fault> {
 async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(), Fault> {
     let mut records = Vec::with_capacity(finishes.len() * 11);
     let mut attempts = Vec::with_capacity(finishes.len() * 10);
-    let (mut deaths, mut invalid) = (Vec::new(), Vec::new());
+    let (mut deaths, mut buried, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
     for finish in finishes {
         push_record(&mut records, finish);
         push_attempt(&mut attempts, finish);
-        if finish.step.to().final_status() == Some(FinalStatus::DeadLetter) {
+        if let Some(death) = finish.death() {
             deaths.extend([
                 Value::from(finish.record_id),
                 signed(finish.round).into(),
@@ -119,6 +120,7 @@ async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(),
                 finish.step.to().as_str().into(),
                 finish.at.0.into(),
             ]);
+            buried.push((finish.record_id, death));
         }
         if finish.step.to() == Status::Invalid {
             invalid.push(finish.record_id.into());
@@ -130,6 +132,7 @@ async fn write(tx: &Tx, finishes: &[&Finish], counts: &mut Counts) -> Result<(),
     }
     ATTEMPTS.execute(tx, attempts).await?;
     DEATHS.execute(tx, deaths).await?;
+    groups::bury(tx, buried, counts).await?;
     FREE_KEYS.execute(tx, invalid).await?;
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! What operators did to one record, and which events they made from it.
 
-use evenkeel_entity::{operator_action, resubmission};
+use evenkeel_entity::resubmission;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::audit::AuditLine;
 use super::fault::Fault;
 use super::reads::Reads;
 use super::tx::Tx;
@@ -46,22 +47,14 @@ pub(super) async fn keep(tx: &Tx, original: Uuid, record: Uuid, at: Timestamp) -
 }
 
 impl Reads {
-    /// What operators did to this record by its id, oldest first. What they did to many at once is not among it.
+    /// What operators did to this record by its id, oldest first. What they did to many at once is among it.
     ///
     /// # Errors
     /// The database's.
     pub async fn acts(&self, record: Uuid) -> Result<Vec<Act>, DbErr> {
-        let rows = operator_action::Entity::find()
-            .filter(operator_action::Column::Target.eq(record.to_string()))
-            .order_by_asc(operator_action::Column::Id)
-            .limit(MOST)
-            .all(&self.db)
-            .await?;
-        let act = |row: operator_action::Model| {
-            let operator_action::Model { at, actor, action, reason, .. } = row;
-            Act { at: Timestamp(at), actor, action, reason }
-        };
-        Ok(rows.into_iter().map(act).collect())
+        let lines = self.actions_on(record, MOST).await?;
+        let act = |AuditLine { at, actor, action, reason, .. }| Act { at, actor, action, reason };
+        Ok(lines.into_iter().map(act).collect())
     }
 
     /// The events that were made from this record, oldest first.

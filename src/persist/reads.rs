@@ -7,6 +7,7 @@ use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement,
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::column::{ENDED, FAILED, WAITING, signed, word};
@@ -18,11 +19,14 @@ use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
 
 /// Which records a list holds; nothing set is all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+// A version that does not know a member would be about more records than were meant.
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is the member of the record that must be equal")]
 pub struct Filter {
     pub status: Option<Status>,
     pub final_status: Option<FinalStatus>,
+    #[serde(rename = "type")]
     pub event_type: Option<String>,
     pub handler: Option<String>,
     pub source: Option<String>,
@@ -34,6 +38,17 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Taken before this moment.
     pub until: Option<Timestamp>,
+    /// The group of its death.
+    pub group: Option<String>,
+}
+
+impl Filter {
+    /// Dead letters only; events without a handler if it says so, or if it names their group.
+    pub fn confine_to_the_dead(&mut self) {
+        if self.group.is_none() {
+            self.final_status.get_or_insert(FinalStatus::DeadLetter);
+        }
+    }
 }
 
 impl Filter {
@@ -380,7 +395,7 @@ pub(super) fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
 }
 
 /// What a filter finds, if a period had no beginning.
-fn select(filter: &Filter) -> Select<event_record::Entity> {
+pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();
     if let Some(status) = filter.status {
@@ -406,6 +421,9 @@ fn select(filter: &Filter) -> Select<event_record::Entity> {
         if let Some(text) = text {
             query = query.filter(column.eq(text.as_str()));
         }
+    }
+    if let Some(group) = &filter.group {
+        query = query.filter(C::Fingerprint.eq(group.as_str()));
     }
     if let Some(event_id) = &filter.event_id {
         query = query.filter(C::Id.in_subquery(named(event_id)));

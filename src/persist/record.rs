@@ -248,6 +248,9 @@ pub struct Record {
     /// When it reached its final status.
     #[schema(required)]
     pub completed_at: Option<Timestamp>,
+    /// The group of its death, for as long as it is a dead letter or has no handler.
+    #[schema(required)]
+    pub group: Option<String>,
     #[serde(skip)]
     pub(crate) claim: Option<(Uuid, Timestamp)>,
 }
@@ -296,6 +299,7 @@ impl Record {
             created_at: Timestamp(row.created_at),
             updated_at: Timestamp(row.updated_at),
             completed_at: row.completed_at.map(Timestamp),
+            group: row.fingerprint,
             claim: row.attempt_id.zip(row.claimed_at.map(Timestamp)),
         };
         Ok((record, payload))

@@ -16,6 +16,7 @@ use super::counts::Counts;
 use super::dialect::{skip_locked, statement};
 use super::fault::Fault;
 use super::finish;
+use super::groups;
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::lifecycle::{AttemptStatus, Illegal, Status, Verb, transition};
@@ -176,7 +177,9 @@ pub(super) async fn is_anything_left(db: &impl ConnectionTrait, me: Uuid) -> Res
         return Ok(true);
     }
     let sql = format!("SELECT node FROM status_count WHERE {SHARES_OF_THE_GONE} LIMIT 1");
-    Ok(db.query_one_raw(statement(db.get_database_backend(), &sql, [me.into()])).await?.is_some())
+    let backend = db.get_database_backend();
+    Ok(db.query_one_raw(statement(backend, &sql, [me.into()])).await?.is_some()
+        || groups::is_anything_left(db, me).await?)
 }
 
 /// Puts what nodes that are gone had in hand out of it, as much as goes into one commit, and makes their share of the
@@ -190,6 +193,7 @@ pub(super) async fn take_over(tx: &Tx, me: Uuid, now: Timestamp, counts: &mut Co
     }
     finish::finish(tx, &finishes.iter().collect::<Vec<_>>(), false, counts).await?;
     fold_counts(tx, me).await?;
+    groups::fold(tx, me).await?;
     Ok(finishes)
 }
 

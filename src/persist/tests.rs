@@ -2,6 +2,7 @@
 
 mod again;
 mod gone;
+mod operations;
 mod plans;
 mod reading;
 mod rollups;

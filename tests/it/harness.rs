@@ -1,5 +1,6 @@
 //! What every test stands on: a ledger of its own, an engine on it, and an operator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use evenkeel::clock::{Clock, Timestamp};
 use evenkeel::dead_letter::Operator;
 use evenkeel::engine::Builder;
-use evenkeel::lifecycle::{AttemptStatus, Status};
-use evenkeel::persist::{Record, Whole};
+use evenkeel::lifecycle::{AttemptStatus, FinalStatus, Status};
+use evenkeel::persist::{GroupFilter, GroupOrder, Record, Whole};
 use evenkeel::{Config, Engine};
 use sea_orm::{ConnectionTrait, Database, QueryResult, Statement};
 use uuid::Uuid;
@@ -107,7 +108,7 @@ pub async fn attempts(engine: &Engine, id: Uuid) -> Vec<AttemptStatus> {
     engine.reads().whole(id).await.unwrap().unwrap().attempts.iter().map(|attempt| attempt.status).collect()
 }
 
-/// Stops an engine; nothing may be left in hand, and the kept counts must be the counted ones.
+/// Stops an engine; nothing may be left in hand, and the kept counts, by status and by group, must be the counted ones.
 pub async fn stop(engine: Engine) {
     let counts = engine.reads().counts().await.unwrap();
     let counted = engine.reads().list(&Default::default(), None, 100_000).await.unwrap();
@@ -116,6 +117,16 @@ pub async fn stop(engine: Engine) {
         let real = counted.iter().filter(|record| record.status == *status).count();
         assert_eq!(kept, i64::try_from(real).unwrap(), "the count of {status}");
     }
+    let groups = engine.reads().groups(&GroupFilter::default(), GroupOrder::Count, 100_000).await.unwrap();
+    let mut by_group = BTreeMap::<&str, i64>::new();
+    for record in &counted {
+        let is_dead = matches!(record.final_status, Some(FinalStatus::DeadLetter | FinalStatus::NoHandler));
+        assert_eq!(record.group.is_some(), is_dead, "{record:?}");
+        if let Some(group) = &record.group {
+            *by_group.entry(group).or_default() += 1;
+        }
+    }
+    assert_eq!(groups.iter().map(|group| (group.group.as_str(), group.count)).collect::<BTreeMap<_, _>>(), by_group);
     engine.shutdown().await.unwrap();
 }
 

@@ -32,6 +32,7 @@ mod lease;
 mod line;
 mod mail_server;
 mod nodes;
+mod operations;
 mod other;
 mod path;
 mod place;

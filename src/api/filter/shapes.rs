@@ -6,6 +6,7 @@ use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{DEAD, NAMES};
+use crate::api::operations::{ACTIONS, MOST_A_SECOND};
 use crate::api::operator::reason;
 use crate::api::parameters as parameter;
 use crate::lifecycle::{FinalStatus, Status};
@@ -31,24 +32,55 @@ pub(in crate::api) struct Filters;
 
 impl PartialSchema for Filters {
     fn schema() -> RefOr<Schema> {
-        let filters = ObjectBuilder::new().schema_type(Type::Object).property("reason", reason());
-        let filters = NAMES.into_iter().fold(filters, |filters, name| {
-            let shape = match name {
-                "status" => words(Status::ALL.iter().map(|status| status.as_str())),
-                "final_status" => words(DEAD.iter().map(|end| end.as_str())),
-                "since" | "until" => moment().into(),
-                _ => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).into(),
-            };
-            filters.property(name, shape)
-        });
-        filters
+        members(ObjectBuilder::new().property("reason", reason())).into()
+    }
+}
+
+/// The names and values of the filters, as an object.
+fn members(filters: ObjectBuilder) -> ObjectBuilder {
+    let filters = NAMES.into_iter().fold(filters.schema_type(Type::Object), |filters, name| {
+        let shape = match name {
+            "status" => words(Status::ALL.iter().map(|status| status.as_str())),
+            "final_status" => words(DEAD.iter().map(|end| end.as_str())),
+            "since" | "until" => moment().into(),
+            _ => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).into(),
+        };
+        filters.property(name, shape)
+    });
+    filters
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .description(Some("Which dead letters are meant: those that have all that is said here; `{}` is all of them"))
+}
+
+/// What an operation is asked for with, as the document shows it.
+pub(in crate::api) struct OperationAsked;
+
+impl PartialSchema for OperationAsked {
+    fn schema() -> RefOr<Schema> {
+        let actions = words(ACTIONS.iter().map(|action| action.as_str()));
+        let rate = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(MOST_A_SECOND))
+            .description(Some("How many records a second at most; nothing is as fast as it can"));
+        let dry_run = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some("Only says how many records match; nothing is changed"));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("action", actions)
+            .property("filter", members(ObjectBuilder::new()))
+            .property("dry_run", dry_run)
+            .property("rate", rate)
+            .property("reason", reason())
+            .required("action")
+            .required("filter")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-            .description(Some(
-                "Which dead letters are meant: those that have all that is said here; `{}` is all of them",
-            ))
             .into()
     }
 }
+
+impl ToSchema for OperationAsked {}
 
 impl ToSchema for Filters {}
 
@@ -71,6 +103,7 @@ fn meaning(name: &str) -> &'static str {
         "subject" => "What it is about",
         "error" => "A text that stands somewhere in its last error, in capitals or not",
         "since" => "Taken at this moment or later (RFC 3339)",
-        _ => "Taken before this moment (RFC 3339)",
+        "until" => "Taken before this moment (RFC 3339)",
+        _ => "The group of its death, as the list of groups names it",
     }
 }

@@ -120,6 +120,22 @@ refusals! {
     OfADiscard = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::NotADeadLetter], OPERATING, WRITING];
     /// What an operation on many records is refused with.
     OfMany = [ASKING, RECEIVING, TEXTS, &[Code::MissingBody, Code::TooMany], OPERATING, WRITING];
+    /// What a list of few rows is refused with.
+    OfAQuestion = [ASKING, READING];
+    /// What the beginning of an operation is refused with.
+    OfAnOperation = [ASKING, RECEIVING, TEXTS, &[Code::MissingBody], OPERATING, WRITING];
+    /// What one operation is refused with.
+    OfOneOperation = [ASKING, &[Code::BadPath, Code::NotFound], READING];
+    /// What a change of an operation's state is refused with.
+    OfATurn = [
+        ASKING,
+        &[Code::BadPath, Code::NotFound],
+        RECEIVING,
+        TEXTS,
+        &[Code::OperationOver],
+        OPERATING,
+        WRITING
+    ];
     /// What a pause, its end and a restart are refused with.
     OfAPause = [ASKING, &[Code::BadPath, Code::NotFound], RECEIVING, TEXTS, OPERATING, WRITING];
     /// What a text that the server makes by itself is refused with.

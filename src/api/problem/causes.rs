@@ -76,6 +76,8 @@ impl From<dead_letter::Error> for Problem {
             Error::NoHandler(_) => Code::NoHandler,
             Error::Started { .. } => Code::AlreadyStarted,
             Error::TooMany => Code::TooMany,
+            Error::NoSuchOperation(_) => Code::NotFound,
+            Error::Over { .. } => Code::OperationOver,
         };
         Self::new(code, error.to_string())
     }

@@ -80,6 +80,8 @@ codes! {
     NoHandler = "no_handler", 409, "No handler is bound to this type", "Bind a handler to the type, then redrive.";
     AlreadyStarted = "already_started", 409, "The event has started or is over",
         "Only events that are SCHEDULED, PENDING or RETRY_SCHEDULED can be cancelled.";
+    OperationOver = "operation_over", 409, "The operation is over or does not run",
+        "Only an operation that runs can be paused, and only one that is not over can be resumed or cancelled.";
     BodyTooLarge = "body_too_large", 413, "The body is too large", "Send less at once, or raise `server.body_limit`.";
     BatchTooLarge = "batch_too_large", 413, "The batch has too many events",
         "Send several batches, or raise `server.batch_limit`.";

@@ -1,27 +1,27 @@
 //! `dlq redrive` and `dlq discard`: some dead letters by their ids, or all that match.
 //!
 //! What is chosen by a filter, and every discard, is asked about first. Nothing is sent twice: who does not hear the
-//! answer looks with `dlq ls`.
+//! answer looks with `dlq ls`, or with `operations ls`.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::super::client::{Client, ClientArgs, Output, event_id};
 use super::super::filter::GROUP;
-use super::super::problem::{Failure, Problem};
-use super::super::{Exit, Screen, listing};
-use super::WhichArgs;
-use super::matching::Matching;
+use super::super::pace::Pace;
+use super::super::problem::Failure;
+use super::super::{Exit, Screen};
+use super::{WhichArgs, many};
 
 /// Arguments of `dlq redrive` and `dlq discard`.
 #[derive(Clone, Debug, Args)]
 pub struct ChangeArgs {
     /// Record uuids, or the events' own ids
     #[arg(value_name = "ID", value_parser = event_id,
-          conflicts_with_all = ["all", "dry_run", "status", "no_handler", GROUP])]
+          conflicts_with_all = ["all", "dry_run", "rate", "detach", "status", "no_handler", "group", GROUP])]
     pub ids: Vec<String>,
     /// All dead letters
-    #[arg(long, conflicts_with_all = ["status", "no_handler", GROUP])]
+    #[arg(long, conflicts_with_all = ["status", "no_handler", "group", GROUP])]
     pub all: bool,
     /// Which dead letters.
     #[command(flatten)]
@@ -29,6 +29,12 @@ pub struct ChangeArgs {
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// How many records a second at most [default: as fast as it can]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: Option<u32>,
+    /// Do not wait for the end
+    #[arg(long, conflicts_with = "dry_run")]
+    pub detach: bool,
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
@@ -49,7 +55,7 @@ pub(super) enum Verb {
 
 impl Verb {
     /// As it stands in a path.
-    const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
@@ -57,7 +63,7 @@ impl Verb {
     }
 
     /// As it stands in an answer.
-    const fn done(self) -> &'static str {
+    pub const fn done(self) -> &'static str {
         match self {
             Self::Redrive => "redriven",
             Self::Discard => "discarded",
@@ -72,7 +78,7 @@ impl Verb {
     }
 }
 
-pub(super) async fn run(verb: Verb, args: &ChangeArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
+pub(super) async fn run(verb: Verb, args: &ChangeArgs, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::Result<Exit> {
     let client = Client::new(&args.client)?;
     let filter = args.which.pairs(screen.now());
     if !args.ids.is_empty() {
@@ -86,7 +92,7 @@ pub(super) async fn run(verb: Verb, args: &ChangeArgs, screen: &mut Screen<'_>) 
         ));
         return Ok(Exit::Usage);
     }
-    many(verb, args, filter, &client, screen).await
+    many::run(verb, args, filter, &client, screen, pace).await
 }
 
 /// Changes these, and goes on after one that cannot be.
@@ -130,71 +136,8 @@ fn tell(verb: Verb, id: &str, answer: &Result<Value, Failure>, screen: &mut Scre
     }
 }
 
-/// Changes all that match, in one call.
-async fn many(
-    verb: Verb,
-    args: &ChangeArgs,
-    filter: Vec<(&'static str, String)>,
-    client: &Client,
-    screen: &mut Screen<'_>,
-) -> anyhow::Result<Exit> {
-    if !args.yes {
-        let matching = Matching::of(client, &filter).await?;
-        let counted = args.which.counted(matching.items.len() as u64);
-        let counted = if matching.more { format!("more than {counted}") } else { counted };
-        if args.dry_run {
-            return shown(verb, args, &matching, &counted, screen);
-        }
-        if matching.items.is_empty() {
-            return report(verb, args, 0, screen);
-        }
-        if let Some(exit) = not_confirmed(verb, args, screen, &counted)? {
-            return Ok(exit);
-        }
-    }
-    let url = client.url(&["dead-letters", verb.word()]);
-    let reason = args.reason.as_ref().map(|reason| ("reason", reason.clone()));
-    let body: Map<String, Value> =
-        filter.into_iter().chain(reason).map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let answer: Map<String, Value> = client.post(&url, &body).await.map_err(advise)?;
-    let changed = answer.get(verb.done()).and_then(Value::as_u64);
-    report(verb, args, changed.ok_or_else(|| Failure::unreadable(&url, "it has no count"))?, screen)
-}
-
-fn report(verb: Verb, args: &ChangeArgs, changed: u64, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
-    match args.client.output {
-        Output::Json => screen.json(&json!({ verb.done(): changed }))?,
-        Output::Text => screen.line(format_args!("{} {}", verb.done(), args.which.counted(changed)))?,
-    }
-    if changed == 0 && verb == Verb::Redrive && args.which.no_handler {
-        screen.note("What still has no handler is left as it is: `evenkeel handlers` shows what is bound.");
-    }
-    Ok(Exit::Done)
-}
-
-/// `--dry-run`: what was found, and nothing else.
-fn shown(
-    verb: Verb,
-    args: &ChangeArgs,
-    matching: &Matching,
-    counted: &str,
-    screen: &mut Screen<'_>,
-) -> anyhow::Result<Exit> {
-    if args.client.output == Output::Json {
-        let count = matching.items.len();
-        screen.json(&json!({ "matching": count, "more": matching.more, "items": matching.items }))?;
-        return Ok(Exit::Done);
-    }
-    if !matching.items.is_empty() {
-        let now = screen.now();
-        screen.line(listing::table(&matching.items, now))?;
-    }
-    screen.note(format_args!("{counted} would be {}; nothing was changed.", verb.done()));
-    Ok(Exit::Done)
-}
-
 /// How the command ends if nobody says yes.
-fn not_confirmed(
+pub(super) fn not_confirmed(
     verb: Verb,
     args: &ChangeArgs,
     screen: &mut Screen<'_>,
@@ -221,17 +164,10 @@ fn not_confirmed(
 }
 
 fn advise(failure: Failure) -> Failure {
-    let parts =
-        "Take them in parts, the oldest first: --until 30d, then --until 7d and so on, or by --handler or --type.";
     let which = "Name the record by its own id (`evenkeel dlq ls` shows it), or choose it by --event-id and --source.";
-    let advised = |problem: Problem| match problem.code() {
-        Some("too_many") => problem.with_own_hint(parts),
-        Some("ambiguous") => problem.with_own_hint(which),
-        _ => problem,
-    };
     match failure {
-        Failure::Refused { status, problem, retry_after } => {
-            Failure::Refused { status, problem: advised(problem), retry_after }
+        Failure::Refused { status, problem, retry_after } if problem.code() == Some("ambiguous") => {
+            Failure::Refused { status, problem: problem.with_own_hint(which), retry_after }
         }
         other => other,
     }

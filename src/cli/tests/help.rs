@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 23] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["dev"],
         &["serve"],
@@ -20,13 +20,21 @@ fn every_command_explains_itself_with_examples() {
         &["events", "get"],
         &["events", "tail"],
         &["dlq"],
+        &["dlq", "groups"],
         &["dlq", "ls"],
         &["dlq", "redrive"],
         &["dlq", "discard"],
+        &["operations"],
+        &["operations", "ls"],
+        &["operations", "get"],
+        &["operations", "pause"],
+        &["operations", "resume"],
+        &["operations", "cancel"],
         &["handlers"],
         &["handlers", "pause"],
         &["handlers", "resume"],
         &["actors"],
+        &["audit"],
         &["stats"],
         &["completions"],
     ];

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::persist::{Filter, Record};
 
 /// The columns that there are: the members of a record as the API shows it.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "id",
     "event_id",
     "source",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 23] = [
     "created_at",
     "updated_at",
     "completed_at",
+    "group",
 ];
 
 /// The columns of a report that names none.
@@ -133,6 +134,7 @@ mod tests {
             created_at: Timestamp(1_767_600_140_000_000),
             updated_at: Timestamp(1_767_600_140_000_000),
             completed_at: None,
+            group: None,
             claim: None,
         }
     }

@@ -1,8 +1,10 @@
 //! No statement of the hot path reads a whole table, on either database.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use evenkeel_entity::event_record;
+use sea_orm::{ConnectionTrait, DbBackend, QueryOrder, QuerySelect, QueryTrait, Statement};
 
 use super::*;
+use crate::lifecycle::FinalStatus;
 use crate::persist::rows::Bulk;
 
 /// How the connection that writes would carry it out.
@@ -29,8 +31,11 @@ async fn plan(desk: &Desk, sql: &str) -> String {
     rows.iter().map(|row| row.try_get::<String>("", column).unwrap() + "\n").collect()
 }
 
-const HOT: [(&str, Bulk); 10] = [
+const HOT: [(&str, Bulk); 13] = [
     ("free keys", finish::FREE_KEYS),
+    ("marks of groups", groups::MARK),
+    ("redrive", operate::REDRIVE),
+    ("discard", operate::DISCARD),
     ("finish", finish::RECORDS),
     ("notes", finish::NOTES),
     ("claim", claim::CLAIMS),
@@ -106,4 +111,36 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
     }
     let plan = plan(&desk, &dialect::for_postgres(&recover::gone_sql(DbBackend::Postgres))).await;
     assert!(plan.contains("event_record_owner") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+/// The statements by which an operation finds its records, whatever it is about.
+fn windows(backend: DbBackend) -> Vec<([&'static str; 2], String)> {
+    let text = || Some("x".to_owned());
+    let end = Some(FinalStatus::DeadLetter);
+    let filters = [
+        (["event_record_dead", "event_record_ended"], Filter { final_status: end, ..Filter::default() }),
+        (
+            ["event_record_dead", "event_record_ended"],
+            Filter { final_status: end, source: text(), ..Filter::default() },
+        ),
+        (["event_record_group"; 2], Filter { final_status: end, group: text(), ..Filter::default() }),
+    ];
+    let (after, upto) = (Some(Uuid::nil()), Some(Uuid::max()));
+    let statements = |(indexes, filter): ([&'static str; 2], Filter)| {
+        let edge = operation::edge(&filter, after).build(backend).sql;
+        let found = operation::within(&filter, Timestamp(0), after, upto);
+        let found = found.order_by_asc(event_record::Column::Id).limit(500).build(backend).sql;
+        [(indexes, edge), (indexes, found)]
+    };
+    filters.into_iter().flat_map(statements).collect()
+}
+
+#[actix::test]
+async fn an_operation_reads_no_more_than_the_dead_letters_that_are_next_on_sqlite() {
+    let desk = desk(Place::new()).await;
+    for (indexes, sql) in windows(DbBackend::Sqlite) {
+        let plan = plan(&desk, &sql).await;
+        let fits = indexes.iter().any(|index| plan.contains(&format!("INDEX {index}")));
+        assert!(fits && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    }
 }
