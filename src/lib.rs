@@ -38,10 +38,11 @@
 //!
 //! # The path of an event, which is the order to read in
 //!
-//! [`event`] and [`lifecycle`] are the words: what an event is, and the states it can be in. It comes in through
-//! [`api`], [`Engine::submit`] or a listener of the [`bus`], is decoded and accepted by [`ingest`], and written by
-//! [`persist`], whose one actor writes everything in group commits. [`process`] claims it when a permit of its handler is free, invokes the handler
-//! in [`handle`]'s host, and decides from the outcome: done, a retry ([`retry`] says when to look again), or a dead
+//! [`event`] and [`lifecycle`] are the words: what an event is, and the states it can be in; [`fingerprint`] says which
+//! deaths are of one kind. It comes in through [`api`], [`Engine::submit`] or a listener of the [`bus`], is decoded and
+//! accepted by [`ingest`], and written by [`persist`], whose one actor writes everything in group commits. [`process`]
+//! claims it when a permit of its handler is free, invokes the handler in [`handle`]'s host, and decides from the outcome:
+//! done, a retry ([`retry`] says when to look again), or a dead
 //! letter ([`dead_letter`] is what operators do with it). [`engine`] puts the rooms together.
 
 pub mod clock;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
-use super::filter::moment;
+use super::filter::{moment, moment_or_nothing, text_of_the_ledger};
 use super::openapi::OfAList;
 use super::parameters::{query, text};
 use super::problem::Problem;
@@ -35,10 +35,13 @@ impl IntoParams for Asked {
             ("actor", "Who did it"),
             ("action", "What was done"),
             ("target", "To what: the id of a record or of an operation, the name of a handler"),
-            ("since", "Done at this moment or later (RFC 3339)"),
-            ("until", "Done before this moment (RFC 3339)"),
         ];
-        meanings.into_iter().map(|(name, meaning)| query(name, text(), meaning)).chain(page::place()).collect()
+        let moments = [
+            query("since", moment_or_nothing(), "Done at this moment or later (RFC 3339)"),
+            query("until", moment_or_nothing(), "Done before this moment (RFC 3339)"),
+        ];
+        let texts = meanings.into_iter().map(|(name, meaning)| query(name, text(), meaning));
+        texts.chain(moments).chain(page::place()).collect()
     }
 }
 
@@ -55,11 +58,14 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     let known = ["actor", "action", "target", "since", "until", "limit", "cursor"];
     let parameters = Parameters::parse(request.query_string(), &known)?;
     let (limit, before) = (page::limit(&parameters)?, page::before(&parameters)?);
-    let text = |name: &str| parameters.get(name).map(str::to_owned);
+    let text = |name: &str| {
+        let given = parameters.get(name).map(|text| text_of_the_ledger(name, text).map(|()| text.to_owned()));
+        given.transpose().map_err(|detail| bad(name, detail))
+    };
     let filter = AuditFilter {
-        actor: text("actor"),
-        action: text("action"),
-        target: text("target"),
+        actor: text("actor")?,
+        action: text("action")?,
+        target: text("target")?,
         since: time(&parameters, "since")?,
         until: time(&parameters, "until")?,
     };

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::event::Violation;
 use crate::lifecycle::{FinalStatus, Status};
 use crate::persist::Filter;
-pub(super) use shapes::{Filters, OperationAsked, parameters};
+pub(super) use shapes::{Filters, OperationAsked, moment_or_nothing, parameters};
 
 /// The names of the filters.
 pub(crate) const NAMES: [&str; 11] =
@@ -33,10 +33,8 @@ pub(crate) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
 }
 
 fn set(filter: &mut Filter, name: &str, value: &str) -> Result<(), String> {
-    if value.contains('\0') {
-        return Err(format!("`{name}` holds a NUL character, and nothing in the ledger does"));
-    }
     let text = || Some(value.to_owned());
+    text_of_the_ledger(name, value)?;
     match name {
         "status" => filter.status = Some(word(name, value, Status::ALL, Status::as_str)?),
         "final_status" => filter.final_status = Some(word(name, value, FinalStatus::ALL, FinalStatus::as_str)?),
@@ -53,6 +51,14 @@ fn set(filter: &mut Filter, name: &str, value: &str) -> Result<(), String> {
         "until" => filter.until = Some(moment(name, value)?),
         "group" => filter.group = text(),
         _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses what no text in the ledger can be.
+pub(super) fn text_of_the_ledger(name: &str, value: &str) -> Result<(), String> {
+    if value.contains('\0') {
+        return Err(format!("`{name}` holds a NUL character, and nothing in the ledger does"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use super::filter::{DEAD, word};
+use super::filter::{DEAD, text_of_the_ledger, word};
 use super::openapi::OfAQuestion;
 use super::parameters::{query, text};
 use super::query::{Parameters, bad, listed};
@@ -78,7 +78,9 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     if let Some(end) = final_status.filter(|end| !DEAD.contains(end)) {
         return Err(bad("final_status", format!("`final_status` is `DEAD_LETTER` or `NO_HANDLER` here, not `{end}`")));
     }
-    let filter = GroupFilter { final_status, handler: parameters.get("handler").map(str::to_owned), group: None };
+    let handler = parameters.get("handler").map(|name| text_of_the_ledger("handler", name).map(|()| name.to_owned()));
+    let handler = handler.transpose().map_err(|detail| bad("handler", detail))?;
+    let filter = GroupFilter { final_status, handler, group: None };
     // One more than is shown, to know whether there are more.
     let mut items = state.reads().groups(&filter, order, limit + 1).await?;
     let more = items.len() as u64 > limit;

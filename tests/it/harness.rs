@@ -10,7 +10,7 @@ use evenkeel::dead_letter::Operator;
 use evenkeel::engine::Builder;
 use evenkeel::lifecycle::{AttemptStatus, FinalStatus, Status};
 use evenkeel::persist::{GroupFilter, GroupOrder, Record, Whole};
-use evenkeel::{Config, Engine};
+use evenkeel::{Config, Engine, Event, HandlerError, NewEvent, Payload};
 use sea_orm::{ConnectionTrait, Database, QueryResult, Statement};
 use uuid::Uuid;
 
@@ -143,4 +143,34 @@ impl Calls {
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// A handler that counts, and is content.
+pub fn counting(calls: &Calls) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
+    let calls = calls.clone();
+    move |_| {
+        calls.next();
+        std::future::ready(Ok(()))
+    }
+}
+
+/// An event of its own for each number.
+pub fn numbered(number: usize) -> NewEvent {
+    NewEvent::raw("t", Payload::json(number.to_string())).id(number.to_string()).source("/s")
+}
+
+/// How many records there are.
+pub async fn records(engine: &Engine) -> i64 {
+    engine.reads().counts().await.unwrap().values().sum()
+}
+
+/// Waits until so many events have succeeded.
+pub async fn until_success(engine: &Engine, expected: usize) {
+    let expected = i64::try_from(expected).unwrap();
+    eventually("all of it succeeds", async || {
+        let counts = engine.reads().counts().await.unwrap();
+        let done: i64 = counts.iter().filter(|((_, of), _)| *of == Status::Success).map(|(_, n)| n).sum();
+        (done == expected).then_some(())
+    })
+    .await;
 }

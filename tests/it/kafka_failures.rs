@@ -10,10 +10,9 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Calls, Place, eventually, operator, stop};
+use crate::harness::{Calls, Place, counting, eventually, numbered, operator, records, stop, until_success};
 use crate::kafka_broker::{Kafka, Server};
 use crate::process::{Node, configure};
-use crate::rabbitmq_failures::{counting, numbered, records, until_success};
 
 const LOG: &str = "[[handler]]\nname = \"log\"\nkind = \"log\"\ntypes = [\"*\"]\n";
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use evenkeel::Config;
 use evenkeel::bus::Kind;
+use evenkeel::{Config, Engine};
 use lapin::message::BasicGetMessage;
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
@@ -17,7 +17,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Queue};
 use tempfile::TempDir;
 
-use crate::harness::eventually;
+use crate::harness::{Calls, Place, counting, eventually};
 use crate::line::Line;
 
 const VARIABLE: &str = "EVENKEEL_TEST_RABBITMQ_URL";
@@ -78,6 +78,14 @@ impl Rabbit {
         let line = Line::to(server).await;
         let url = format!("{credentials}@{}/{vhost}", line.address);
         (line, Self { url, queue: self.queue.clone(), dlq: self.dlq.clone() })
+    }
+
+    /// An engine on it that counts what it handles, and prefetches little.
+    pub async fn engine(&self, place: &Place, calls: &Calls) -> Engine {
+        let mut config = place.config();
+        self.configure(&mut config);
+        config.rabbitmq.prefetch = 10;
+        Engine::builder().config(config).handler_fn("*", counting(calls)).start().await.unwrap()
     }
 
     /// A client that is not the engine's.

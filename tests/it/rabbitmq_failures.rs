@@ -3,8 +3,7 @@
 use evenkeel::bus::QueueType;
 use evenkeel::engine::Error;
 use evenkeel::ingest::SubmitError;
-use evenkeel::lifecycle::Status;
-use evenkeel::{Engine, Event, HandlerError, NewEvent, Payload};
+use evenkeel::{Engine, NewEvent, Payload};
 use lapin::BasicProperties;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -12,31 +11,12 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Calls, Place, eventually, operator, stop};
+use crate::harness::{Calls, Place, counting, eventually, numbered, operator, records, stop, until_success};
 use crate::line::Mode;
 use crate::other::Other;
 use crate::process::{Node, configure};
 use crate::rabbit::Rabbit;
 use crate::target::{Reply, Target};
-
-pub fn counting(calls: &Calls) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
-    let calls = calls.clone();
-    move |_| {
-        calls.next();
-        std::future::ready(Ok(()))
-    }
-}
-
-async fn engine(place: &Place, rabbit: &Rabbit, calls: &Calls) -> Engine {
-    let mut config = place.config();
-    rabbit.configure(&mut config);
-    config.rabbitmq.prefetch = 10;
-    Engine::builder().config(config).handler_fn("*", counting(calls)).start().await.unwrap()
-}
-
-pub fn numbered(number: usize) -> NewEvent {
-    NewEvent::raw("t", Payload::json(number.to_string())).id(number.to_string()).source("/s")
-}
 
 async fn publish(rabbit: &Rabbit, count: usize) {
     let client = rabbit.client().await;
@@ -46,26 +26,12 @@ async fn publish(rabbit: &Rabbit, count: usize) {
     }
 }
 
-pub async fn records(engine: &Engine) -> i64 {
-    engine.reads().counts().await.unwrap().values().sum()
-}
-
-pub async fn until_success(engine: &Engine, expected: usize) {
-    let expected = i64::try_from(expected).unwrap();
-    eventually("all of it succeeds", async || {
-        let counts = engine.reads().counts().await.unwrap();
-        let done: i64 = counts.iter().filter(|((_, of), _)| *of == Status::Success).map(|(_, n)| n).sum();
-        (done == expected).then_some(())
-    })
-    .await;
-}
-
 #[actix::test]
 async fn without_the_broker_nothing_is_taken_and_without_its_answer_nobody_knows() {
     let Some(rabbit) = Rabbit::start() else { return };
     let (line, far) = rabbit.over_a_line().await;
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &far, &calls).await;
+    let engine = far.engine(&place, &calls).await;
     engine.submit(numbered(0)).await.unwrap();
     line.set(Mode::Mute);
     let asked = engine.submit(numbered(1));
@@ -133,7 +99,7 @@ async fn while_the_ledger_cannot_be_written_the_broker_keeps_everything() {
     let Some(rabbit) = Rabbit::start() else { return };
     let (line, far) = rabbit.over_a_line().await;
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &far, &calls).await;
+    let engine = far.engine(&place, &calls).await;
     let other = Other::hold(&place).await;
     publish(&rabbit, 50).await;
     // Two listeners with ten messages each, and no more: nobody acks what is in no ledger.
@@ -179,7 +145,7 @@ async fn above_max_pending_the_broker_keeps_the_rest() {
 async fn what_is_too_large_for_the_broker_is_refused_and_the_next_is_taken() {
     let Some(rabbit) = Rabbit::start() else { return };
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &rabbit, &calls).await;
+    let engine = rabbit.engine(&place, &calls).await;
     // RabbitMQ takes 128 MiB unless it is told otherwise.
     let payload = Payload { content_type: Some("text/plain".into()), bytes: Some(vec![b'x'; 129 << 20].into()) };
     let refused = engine.submit(NewEvent::raw("t", payload)).await;
@@ -218,7 +184,7 @@ async fn a_queue_that_is_full_refuses_events_and_loses_none() {
     // A queue that is there is used as it is.
     client.make(&rabbit.queue, properties).await;
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &rabbit, &calls).await;
+    let engine = rabbit.engine(&place, &calls).await;
     let other = Other::hold(&place).await;
     // The listeners take theirs and settle nothing.
     let mut taken = 0;

@@ -5,42 +5,13 @@ use std::time::Duration;
 use evenkeel::engine::Error;
 use evenkeel::ingest::SubmitError;
 use evenkeel::lifecycle::Status;
-use evenkeel::{Engine, Event, HandlerError, NewEvent, Payload};
+use evenkeel::{Engine, NewEvent};
 use lapin::BasicProperties;
 use serde_json::json;
 
-use crate::harness::{Calls, Place, eventually, settled, stop};
+use crate::harness::{Calls, Place, counting, eventually, numbered, settled, stop, until_success};
 use crate::other::Other;
-use crate::rabbit::{Rabbit, Server};
-
-fn numbered(number: usize) -> NewEvent {
-    NewEvent::raw("t", Payload::json(number.to_string())).id(number.to_string()).source("/s")
-}
-
-fn counting(calls: &Calls) -> impl Fn(Event<Payload>) -> std::future::Ready<Result<(), HandlerError>> + use<> {
-    let calls = calls.clone();
-    move |_| {
-        calls.next();
-        std::future::ready(Ok(()))
-    }
-}
-
-async fn engine(place: &Place, rabbit: &Rabbit, calls: &Calls) -> Engine {
-    let mut config = place.config();
-    rabbit.configure(&mut config);
-    config.rabbitmq.prefetch = 10;
-    Engine::builder().config(config).handler_fn("*", counting(calls)).start().await.unwrap()
-}
-
-async fn until_success(engine: &Engine, expected: usize) {
-    let expected = i64::try_from(expected).unwrap();
-    eventually("all of it succeeds", async || {
-        let counts = engine.reads().counts().await.unwrap();
-        let done: i64 = counts.iter().filter(|((_, of), _)| *of == Status::Success).map(|(_, n)| n).sum();
-        (done == expected).then_some(())
-    })
-    .await;
-}
+use crate::rabbit::Server;
 
 /// Longer than any wait between two tries to connect, and than two heartbeats.
 const AWAY: Duration = Duration::from_secs(61);
@@ -50,7 +21,7 @@ async fn a_broker_that_is_away_for_a_minute_under_load_loses_nothing_and_gets_it
     let Some(server) = Server::start().await else { return };
     let rabbit = server.rabbit();
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &rabbit, &calls).await;
+    let engine = rabbit.engine(&place, &calls).await;
     let (mut sent, mut unknown) = (0, 0);
     let load = async {
         while sent < 2_000 {
@@ -98,7 +69,7 @@ async fn a_broker_whose_memory_is_full_takes_nothing_says_so_and_loses_nothing()
     let Some(server) = Server::start_with(&full).await else { return };
     let rabbit = server.rabbit();
     let (place, calls) = (Place::new(), Calls::default());
-    let engine = engine(&place, &rabbit, &calls).await;
+    let engine = rabbit.engine(&place, &calls).await;
     let (mut taken, mut unknown) = (Vec::new(), Vec::new());
     // RabbitMQ tells a connection of its alarm when that has published.
     let why = loop {
@@ -148,7 +119,7 @@ async fn over_tls_a_server_is_known_by_the_certificates_of_the_file_that_is_name
     let mut rabbit = server.rabbit();
     let plain = std::mem::replace(&mut rabbit.url, format!("amqps://guest:guest@127.0.0.1:{port}/%2f"));
     let (place, calls) = (Place::new(), Calls::default());
-    let stranger = engine(&place, &rabbit, &calls).await;
+    let stranger = rabbit.engine(&place, &calls).await;
     let Err(SubmitError::BusUnavailable(why)) = stranger.submit(numbered(0)).await else { panic!("it was trusted") };
     assert!(why.contains("UnknownIssuer"), "{why}");
     stop(stranger).await;

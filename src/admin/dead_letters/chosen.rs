@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use crate::admin::form;
 use crate::api::operator::{carry_out, of_form};
-use crate::api::problem::Problem;
 use crate::api::query::bad;
 use crate::api::{Answer, State};
 use crate::dead_letter;
@@ -49,7 +48,7 @@ pub(in crate::admin) async fn change(state: Data<State>, request: HttpRequest, b
         }
         Ok(changed)
     };
-    let changed = carry_out::<u64, dead_letter::Error>(changing).await.map_err(|problem: Problem| problem)?;
+    let changed: u64 = carry_out(changing).await?;
     let word = if discards { "records-discarded" } else { "records-redriven" };
     Ok(form::back(&fields, "/dead-letters", Some(&format!("{word}&count={changed}"))))
 }

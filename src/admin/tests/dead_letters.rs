@@ -73,10 +73,7 @@ async fn all_that_match_are_asked_about_and_then_changed_by_an_operation() {
     assert_eq!(answer.status.as_u16(), 303);
     let place = answer.header("location").unwrap().to_owned();
     let id = place.trim_start_matches("/operations/").split('?').next().unwrap().to_owned();
-    let operation = id.parse().unwrap();
-    while !node.engine.reads().operation(operation).await.unwrap().unwrap().state.is_over() {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+    node.until_over(id.parse().unwrap()).await;
     has(&node.get(&place).await, &["The operation has begun", "data-state=\"DONE\"", "100 %", "3 of 3", "known"]);
     has(&node.get("/operations").await, &[&format!("/operations/{id}"), "known"]);
     has(

@@ -13,13 +13,12 @@ use crate::lifecycle::{FinalStatus, Status};
 
 /// The filters of a list as the document shows them.
 pub(in crate::api) fn parameters(ends: &[FinalStatus]) -> Vec<Parameter> {
-    let nothing = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
     let all = NAMES.into_iter().map(|name| {
         // An empty parameter counts as absent.
         let shape = match name {
             "status" => words(Status::ALL.iter().map(|status| status.as_str()).chain([""])),
             "final_status" => words(ends.iter().map(|end| end.as_str()).chain([""])),
-            "since" | "until" => AnyOfBuilder::new().item(moment()).item(nothing()).into(),
+            "since" | "until" => moment_or_nothing(),
             _ => parameter::text().into(),
         };
         parameter::query(name, shape, meaning(name))
@@ -86,6 +85,12 @@ impl ToSchema for Filters {}
 
 fn words(words: impl Iterator<Item = &'static str>) -> Schema {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+}
+
+/// A moment of a list; an empty parameter counts as absent.
+pub(in crate::api) fn moment_or_nothing() -> Schema {
+    let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    AnyOfBuilder::new().item(moment()).item(nothing).into()
 }
 
 fn moment() -> ObjectBuilder {

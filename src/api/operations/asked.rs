@@ -51,11 +51,11 @@ pub(super) fn read(object: Option<Map<String, Value>>) -> Result<Asked, Problem>
         return Err(bad("action", "`action` has to be `redrive` or `discard`"));
     }
     let rate = match object.get("rate") {
-        None | Some(Value::Null) => None,
+        None => None,
         Some(rate) => Some(records_a_second(rate)?),
     };
     let dry_run = match object.get("dry_run") {
-        None | Some(Value::Null) => false,
+        None => false,
         Some(Value::Bool(dry_run)) => *dry_run,
         Some(_) => return Err(bad("dry_run", "`dry_run` has to be true or false")),
     };
@@ -80,9 +80,12 @@ fn which(members: Map<String, Value>) -> Result<Filter, Problem> {
 }
 
 fn records_a_second(rate: &Value) -> Result<u32, Problem> {
-    let rate = rate.as_u64().and_then(|rate| u32::try_from(rate).ok());
-    rate.filter(|rate| (1..=MOST_A_SECOND).contains(rate))
-        .ok_or_else(|| bad("rate", &format!("`rate` is a number from 1 to {MOST_A_SECOND}")))
+    let within = 1.0..=f64::from(MOST_A_SECOND);
+    // `50.0` is a whole number as well.
+    let rate = rate.as_f64().filter(|rate| rate.fract() == 0.0 && within.contains(rate));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole, and within")]
+    let rate = rate.map(|rate| rate as u32);
+    rate.ok_or_else(|| bad("rate", &format!("`rate` is a number from 1 to {MOST_A_SECOND}")))
 }
 
 fn bad(member: &str, detail: &str) -> Problem {
@@ -103,7 +106,7 @@ mod tests {
     #[test]
     fn the_whole_of_it_is_read() {
         let Value::Object(object) = json!({
-            "action": "redrive", "filter": { "handler": "billing", "group": "9f" }, "rate": 50, "dry_run": true,
+            "action": "redrive", "filter": { "handler": "billing", "group": "9f" }, "rate": 50.0, "dry_run": true,
             "reason": "fixed",
         }) else {
             panic!("an object")
@@ -127,6 +130,8 @@ mod tests {
             (json!({ "filter": {}, "action": "group" }), "bad_body", "`action`"),
             (json!({ "filter": {}, "action": "redrive", "rate": 0 }), "bad_body", "`rate`"),
             (json!({ "filter": {}, "action": "redrive", "rate": "9" }), "bad_body", "`rate`"),
+            (json!({ "filter": {}, "action": "redrive", "rate": null }), "bad_body", "`rate`"),
+            (json!({ "filter": {}, "action": "redrive", "rate": 1.5 }), "bad_body", "`rate`"),
             (json!({ "filter": {}, "action": "redrive", "dry_run": 1 }), "bad_body", "`dry_run`"),
             (json!({ "filter": {}, "action": "redrive", "reason": 1 }), "bad_body", "`reason`"),
             (json!({ "filter": {}, "action": "redrive", "limit": 1 }), "unknown_member", "`limit`"),

@@ -12,11 +12,13 @@ impl Node {
     /// Waits until an operation is over, and shows it.
     async fn ended(&self, id: &Value) -> Value {
         let id: Uuid = id.as_str().unwrap().parse().unwrap();
-        loop {
-            let operation = self.engine.reads().operation(id).await.unwrap().unwrap();
-            if operation.state.is_over() {
-                return self.get(&format!("{OPERATIONS}/{id}")).await.json();
-            }
+        self.until_over(id).await;
+        self.get(&format!("{OPERATIONS}/{id}")).await.json()
+    }
+
+    /// Waits until an operation is over.
+    pub(crate) async fn until_over(&self, id: Uuid) {
+        while !self.engine.reads().operation(id).await.unwrap().unwrap().state.is_over() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
