@@ -20,7 +20,7 @@ use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError
 use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
 use crate::lifecycle::OperationVerb;
-use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record};
+use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record, insist};
 use crate::process::{self, Begun, Lane, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
@@ -230,11 +230,12 @@ fn choice(config: &Config) -> bus::Choice<'_> {
 async fn prepare(pool: &Pool, bus: bus::Kind) -> Result<(), Error> {
     let listed = |lane: &Arc<Lane>| Listed { name: lane.name.to_string(), types: lane.patterns.clone() };
     let listing = Listing { bus: bus.name().to_owned(), handlers: pool.lanes().map(listed).collect() };
-    pool.persist.register(&node_name(), &listing).await?;
-    pool.look_elsewhere().await?;
-    process::take_over(pool).await?;
-    process::rebind(pool).await?;
-    pool.obey().await?;
+    let name = node_name();
+    insist(async || pool.persist.register(&name, &listing).await).await?;
+    insist(async || pool.look_elsewhere().await).await?;
+    insist(async || process::take_over(pool).await).await?;
+    insist(async || process::rebind(pool).await).await?;
+    insist(async || pool.obey().await).await?;
     Ok(())
 }
 
