@@ -168,7 +168,7 @@ impl Builder {
         let configured = Configured::all(&self.loaded)?;
         let schemas = Schemas::load(&self.loaded.config.schema, &self.loaded.base_dir)?;
         let config = self.loaded.config;
-        bus::prepare(&choice(&config)).await?;
+        let found = bus::prepare(&choice(&config)).await?;
         let metrics = Metrics::new()?;
         let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, self.emitter);
@@ -189,7 +189,7 @@ impl Builder {
             return Err(error);
         }
         let path = Arbiter::new().handle();
-        let broker = bus::open(&choice(&config), &path).map(Arc::new);
+        let broker = bus::open(&choice(&config), found, &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
         path.spawn(chronicle::keep(pool.clone()));
         // Last: from here on events come in.

@@ -9,6 +9,7 @@ mod consume;
 mod context;
 mod hatch;
 mod listen;
+mod login;
 mod properties;
 mod publish;
 mod topics;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 pub use config::Config;
 
-use super::{Broker, Capabilities, Error, Link, Listen};
+use super::{Broker, Capabilities, Error, Found, Link, Links, Listen};
 use listen::Listener;
 use publish::Publisher;
 use topics::Fault;
@@ -28,7 +29,7 @@ pub(super) const NAME: &str = "kafka";
 pub(super) const CAPABILITIES: Capabilities = Capabilities { broker: true, positions: true, dead_letters: true };
 
 /// Looks whether the topics are there, and makes them if not.
-pub(super) async fn prepare(config: &Config, listeners: usize) -> Result<(), Error> {
+pub(super) async fn prepare(config: &Config, listeners: usize) -> Result<Found, Error> {
     let kafka = config.clone();
     let prepared = tokio::task::spawn_blocking(move || topics::prepare(&kafka)).await;
     match prepared.unwrap_or_else(|lost| Err(Fault::Away(lost.to_string()))) {
@@ -37,11 +38,20 @@ pub(super) async fn prepare(config: &Config, listeners: usize) -> Result<(), Err
                 let topic = &config.topic;
                 tracing::info!(topic, partitions, listeners, "some listeners have no partition: one has one reader");
             }
-            Ok(())
+            Ok(Found::There)
         }
         Err(Fault::Away(why)) => {
-            tracing::warn!(why, "Kafka cannot be reached yet; it is tried again and again");
-            Ok(())
+            let kafka = config.clone();
+            let refusal = tokio::task::spawn_blocking(move || login::refusal(&kafka)).await;
+            if let Some(why) = refusal.unwrap_or_default() {
+                let advice = "Correct what `[kafka.properties]` says of `sasl` and `security.protocol`";
+                return Err(Error::Login { broker: "Kafka", why, advice });
+            }
+            tracing::warn!(
+                why,
+                "Kafka cannot be reached yet; it is tried again and again. Are host and port in `kafka.brokers` right?"
+            );
+            Ok(Found::Away)
         }
         Err(Fault::Unusable { topic, why }) => {
             Err(Error::Topology { what: format!("the topic `{topic}` of Kafka"), why })
@@ -50,7 +60,7 @@ pub(super) async fn prepare(config: &Config, listeners: usize) -> Result<(), Err
 }
 
 /// Makes the ways to it; they connect when they are used.
-pub(super) fn open(config: &Config) -> Broker {
+pub(super) fn open(config: &Config, found: Found) -> Broker {
     let config = Arc::new(config.clone());
     let listen = {
         let config = Arc::clone(&config);
@@ -61,5 +71,6 @@ pub(super) fn open(config: &Config) -> Broker {
         events: Arc::new(Publisher::new(&config, "events")),
         dead_letters: Arc::new(Publisher::new(&config, "dead letters")),
         listen,
+        links: Links::new(NAME, found == Found::Away),
     }
 }
