@@ -20,6 +20,7 @@ pub use config::Config;
 
 use super::{Broker, Capabilities, Error, Found, Link, Links, Listen};
 use listen::Listener;
+use login::Refusal;
 use publish::Publisher;
 use topics::Fault;
 
@@ -40,23 +41,30 @@ pub(super) async fn prepare(config: &Config, listeners: usize) -> Result<Found, 
             }
             Ok(Found::There)
         }
-        Err(Fault::Away(why)) => {
-            let kafka = config.clone();
-            let refusal = tokio::task::spawn_blocking(move || login::refusal(&kafka)).await;
-            if let Some(why) = refusal.unwrap_or_default() {
-                let advice = "Correct what `[kafka.properties]` says of `sasl` and `security.protocol`";
-                return Err(Error::Login { broker: "Kafka", why, advice });
-            }
-            tracing::warn!(
-                why,
-                "Kafka cannot be reached yet; it is tried again and again. Are host and port in `kafka.brokers` right?"
-            );
-            Ok(Found::Away)
-        }
+        Err(Fault::Away(why)) => away(config, why).await,
         Err(Fault::Unusable { topic, why }) => {
             Err(Error::Topology { what: format!("the topic `{topic}` of Kafka"), why })
         }
     }
+}
+
+/// It has not answered: an error if that is for a login that it refuses, which no waiting mends.
+async fn away(config: &Config, why: String) -> Result<Found, Error> {
+    let kafka = config.clone();
+    let refusal = tokio::task::spawn_blocking(move || login::refusal(&kafka)).await.unwrap_or_default();
+    let why = match refusal {
+        Some(Refusal::Login(why)) => {
+            let advice = "Correct what `[kafka.properties]` says of `sasl` and `security.protocol`";
+            return Err(Error::Login { broker: "Kafka", why, advice });
+        }
+        Some(Refusal::Tls(why)) => why,
+        None => why,
+    };
+    tracing::warn!(
+        why,
+        "Kafka cannot be reached yet; it is tried again and again. Are host and port in `kafka.brokers` right?"
+    );
+    Ok(Found::Away)
 }
 
 /// Makes the ways to it; they connect when they are used.

@@ -29,6 +29,7 @@ mod kafka;
 mod kafka_broker;
 mod kafka_failures;
 mod kafka_fatal;
+mod kafka_guarded;
 mod lease;
 mod line;
 mod mail_server;
