@@ -6,6 +6,7 @@
 mod config;
 mod embedded;
 mod kafka;
+mod link;
 mod message;
 mod rabbitmq;
 
@@ -15,6 +16,7 @@ use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 pub use config::{Config, Kind};
 pub use kafka::Config as KafkaConfig;
+pub(crate) use link::{Link, LinkState, Links};
 pub(crate) use message::RECORD_ID;
 pub use message::{Delivery, Destination, Message};
 pub use rabbitmq::{Config as RabbitConfig, QueueType};
@@ -107,6 +109,16 @@ pub enum Error {
         /// Why, and what to do about it.
         why: String,
     },
+    /// The broker was reached, and does not let us in.
+    #[error("{broker} does not let us in: {why}. {advice}")]
+    Login {
+        /// Which.
+        broker: &'static str,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
 }
 
 impl Kind {
@@ -131,6 +143,8 @@ pub(crate) struct Broker {
     pub dead_letters: Arc<dyn Publish>,
     /// Makes a listener, on the thread that it is to live on. What is wrong with its connection is told to the link.
     pub listen: Arc<dyn Fn(Link) -> Box<dyn Listen> + Send + Sync>,
+    /// How its listeners are connected.
+    pub links: Links,
 }
 
 /// Which broker it is, and what is to be known of each.
@@ -142,56 +156,32 @@ pub(crate) struct Choice<'a> {
     pub listeners: usize,
 }
 
+/// Whether a broker was there when it was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    There,
+    /// That has been told.
+    Away,
+}
+
 /// Sees to it that what a bus needs is there. A broker that is away is no error: it is waited for.
 ///
 /// # Errors
 /// [`Error`], if the broker is there and cannot be used.
-pub(crate) async fn prepare(choice: &Choice<'_>) -> Result<(), Error> {
+pub(crate) async fn prepare(choice: &Choice<'_>) -> Result<Found, Error> {
     match choice.kind {
-        Kind::Embedded => Ok(()),
+        Kind::Embedded => Ok(Found::There),
         Kind::Kafka => kafka::prepare(choice.kafka, choice.listeners).await,
         Kind::Rabbitmq => rabbitmq::prepare(choice.rabbitmq).await,
     }
 }
 
 /// Makes the ways to the broker, if this bus has one. What of them needs a thread with a runtime lives on this one.
-pub(crate) fn open(choice: &Choice<'_>, thread: &actix::ArbiterHandle) -> Option<Broker> {
+pub(crate) fn open(choice: &Choice<'_>, found: Found, thread: &actix::ArbiterHandle) -> Option<Broker> {
     match choice.kind {
         Kind::Embedded => None,
-        Kind::Kafka => Some(kafka::open(choice.kafka)),
-        Kind::Rabbitmq => Some(rabbitmq::open(choice.rabbitmq, thread)),
-    }
-}
-
-/// How a listener's connection stands, for those who look from outside; cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Link(Arc<std::sync::Mutex<LinkState>>);
-
-/// See [`Link`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LinkState {
-    /// Whether it is connected.
-    pub up: bool,
-    /// Why it was not, the last time.
-    pub last_error: Option<String>,
-}
-
-impl Link {
-    /// How it stands.
-    pub(crate) fn state(&self) -> LinkState {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn up(&self) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).up = true;
-    }
-
-    fn down(&self, why: Option<String>) {
-        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.up = false;
-        if why.is_some() {
-            state.last_error = why;
-        }
+        Kind::Kafka => Some(kafka::open(choice.kafka, found)),
+        Kind::Rabbitmq => Some(rabbitmq::open(choice.rabbitmq, found, thread)),
     }
 }
 

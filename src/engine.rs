@@ -20,7 +20,7 @@ use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError
 use crate::handlers::{Configured, Means};
 use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
 use crate::lifecycle::OperationVerb;
-use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record};
+use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record, insist};
 use crate::process::{self, Begun, Lane, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
@@ -168,7 +168,7 @@ impl Builder {
         let configured = Configured::all(&self.loaded)?;
         let schemas = Schemas::load(&self.loaded.config.schema, &self.loaded.base_dir)?;
         let config = self.loaded.config;
-        bus::prepare(&choice(&config)).await?;
+        let found = bus::prepare(&choice(&config)).await?;
         let metrics = Metrics::new()?;
         let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
         let (persist, emitter) = (ledger.persist, self.emitter);
@@ -189,7 +189,7 @@ impl Builder {
             return Err(error);
         }
         let path = Arbiter::new().handle();
-        let broker = bus::open(&choice(&config), &path).map(Arc::new);
+        let broker = bus::open(&choice(&config), found, &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
         path.spawn(chronicle::keep(pool.clone()));
         // Last: from here on events come in.
@@ -230,11 +230,12 @@ fn choice(config: &Config) -> bus::Choice<'_> {
 async fn prepare(pool: &Pool, bus: bus::Kind) -> Result<(), Error> {
     let listed = |lane: &Arc<Lane>| Listed { name: lane.name.to_string(), types: lane.patterns.clone() };
     let listing = Listing { bus: bus.name().to_owned(), handlers: pool.lanes().map(listed).collect() };
-    pool.persist.register(&node_name(), &listing).await?;
-    pool.look_elsewhere().await?;
-    process::take_over(pool).await?;
-    process::rebind(pool).await?;
-    pool.obey().await?;
+    let name = node_name();
+    insist(async || pool.persist.register(&name, &listing).await).await?;
+    insist(async || pool.look_elsewhere().await).await?;
+    insist(async || process::take_over(pool).await).await?;
+    insist(async || process::rebind(pool).await).await?;
+    insist(async || pool.obey().await).await?;
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub use audit::{AuditFilter, AuditLine};
 pub use chemical::{Chemical, ChemicalChange, Description, PastChange};
 pub use command::{Attempt, Due, Finish};
 pub use config::Config;
+pub(crate) use database::insist;
 pub use database::{Location, OpenError, sqlite_path};
 pub use groups::{Group, GroupFilter, GroupOrder};
 pub use interest::{Interest, Wanted};
@@ -125,13 +126,13 @@ pub struct Ledger {
 }
 
 /// Opens and migrates the database and starts Persistence on a thread of its own. On PostgreSQL the clock goes by the
-/// database's time from now on.
+/// database's time from now on. A database that is not there yet is waited for, some seconds.
 ///
 /// # Errors
 /// [`OpenError`], which says what to do.
 pub async fn open(config: &Config, clock: &Clock, metrics: Metrics) -> Result<Ledger, OpenError> {
-    let database::Opened { writer, readers, lock } = database::open(config).await?;
-    writer.set(clock).await?;
+    let database::Opened { writer, readers, lock } = insist(async || database::open(config).await).await?;
+    insist(async || writer.set(clock).await).await?;
     let node = clock.new_id();
     let lease = if lock.is_some() { Lease::endless(node) } else { Lease::to_be_had(node) };
     readers.count_with(metrics.reader_pools_replaced.clone());

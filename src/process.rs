@@ -14,6 +14,7 @@ mod lanes;
 mod pool;
 mod processor;
 mod recovery;
+mod refusals;
 mod settled;
 mod sharing;
 mod verdict;
@@ -44,6 +45,7 @@ use elsewhere::Elsewhere;
 use hand::{Hand, Hold};
 use lane::{Admission, Slot};
 use processor::Processors;
+use refusals::Refusals;
 use settled::Settled;
 
 /// Everything that the path of an event shares; cheap to clone.
@@ -63,6 +65,7 @@ pub(crate) struct Shared {
     scheduler: OnceLock<Addr<RetryScheduler>>,
     operations: OnceLock<Addr<Operations>>,
     suspects: Arc<Semaphore>,
+    refusals: Refusals,
     elsewhere: Elsewhere,
     looks: sharing::Looks,
     /// Held while it is decided who is paused, in the ledger and here.
@@ -109,6 +112,7 @@ impl Pool {
             scheduler: OnceLock::new(),
             operations: OnceLock::new(),
             suspects: Arc::new(Semaphore::new(1)),
+            refusals: Refusals::default(),
             elsewhere: Elsewhere::default(),
             looks: sharing::Looks::default(),
             pauses: tokio::sync::Mutex::default(),

@@ -17,7 +17,8 @@ pub(super) struct Health {
 impl Health {
     /// Looks at all of it.
     pub async fn of(state: &State) -> Self {
-        let refusals = Readiness::of(state).await.reasons();
+        let readiness = Readiness::of(state).await;
+        let refusals: Vec<&str> = readiness.reasons.iter().map(String::as_str).collect();
         let handlers: Vec<(&str, ActorState, Option<String>)> =
             state.pool.lanes().map(|lane| (&*lane.name, state_of(lane), lane.host.last_error())).collect();
         Self::judge(&refusals, &handlers)

@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Readiness {
     status: ReadyOrNot,
     checks: Checks,
+    /// Why they cannot be taken, for people; empty if they can.
+    pub(crate) reasons: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -129,7 +131,10 @@ impl Readiness {
         let pool = &state.pool;
         let word = |is_alive| if is_alive { Check::Ok } else { Check::Down };
         let broker = broker(state).await;
-        let of_broker = |name| broker.filter(|(broker, _)| *broker == name).map(|(_, check)| check);
+        let of_broker = |name| {
+            let (_, answer) = broker.as_ref().filter(|(broker, _)| *broker == name)?;
+            Some(word(answer.is_ok()))
+        };
         let checks = Checks {
             ledger: ledger(state).await,
             lease: lease(state),
@@ -140,19 +145,17 @@ impl Readiness {
             rabbitmq: of_broker("rabbitmq"),
             draining: if pool.is_draining() { Draining::Yes } else { Draining::No },
         };
-        let status = if checks.reasons().is_empty() { ReadyOrNot::Ready } else { ReadyOrNot::NotReady };
-        Self { status, checks }
-    }
-
-    /// Why it takes no events, for people; nothing if it does.
-    pub fn reasons(&self) -> Vec<&'static str> {
-        self.checks.reasons()
+        let silence = broker.as_ref().and_then(|(_, answer)| answer.as_ref().err());
+        let reasons = checks.reasons(silence.map_or("", String::as_str));
+        let status = if reasons.is_empty() { ReadyOrNot::Ready } else { ReadyOrNot::NotReady };
+        Self { status, checks, reasons }
     }
 }
 
 impl Checks {
-    fn reasons(&self) -> Vec<&'static str> {
-        let mut reasons = Vec::new();
+    /// In words; `silence` is why the broker takes nothing, if it does not.
+    fn reasons(&self, silence: &str) -> Vec<String> {
+        let mut reasons: Vec<&str> = Vec::new();
         match self.ledger {
             LedgerCheck::Ok => {}
             LedgerCheck::Unwritable => reasons.push("The ledger cannot be written: nothing is accepted until it can."),
@@ -162,29 +165,30 @@ impl Checks {
         if self.lease != LeaseCheck::Ok {
             reasons.push("Its lease in the ledger has lapsed: it starts nothing until it is renewed.");
         }
+        let [kafka, rabbitmq] = ["Kafka", "RabbitMQ"].map(|name| format!("{name} takes no events: {silence}."));
         let parts = [
             (self.persistence, "Persistence, which writes the ledger, is down."),
             (self.intake, "The Intake, which takes events in, is down."),
             (self.processors, "No Processor is alive: nothing is handled."),
-            (self.kafka.unwrap_or(Check::Ok), "Kafka takes no events."),
-            (self.rabbitmq.unwrap_or(Check::Ok), "RabbitMQ takes no events."),
+            (self.kafka.unwrap_or(Check::Ok), kafka.as_str()),
+            (self.rabbitmq.unwrap_or(Check::Ok), rabbitmq.as_str()),
         ];
         reasons.extend(parts.into_iter().filter(|(check, _)| *check == Check::Down).map(|(_, reason)| reason));
         if self.draining == Draining::Yes {
             reasons.push("It is stopping: what runs ends, and nothing new is taken.");
         }
-        reasons
+        reasons.into_iter().map(str::to_owned).collect()
     }
 }
 
-/// Which broker it is, if it is one, and whether it answers.
-async fn broker(state: &State) -> Option<(&'static str, Check)> {
+/// Which broker it is, if it is one, and why it does not answer, if it does not.
+async fn broker(state: &State) -> Option<(&'static str, Result<(), String>)> {
     let broker = state.intake.broker()?;
-    let check = match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
-        Ok(Ok(())) => Check::Ok,
-        Ok(Err(_)) | Err(_) => Check::Down,
+    let answer = match tokio::time::timeout(PATIENCE, broker.events.ping()).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
     };
-    Some((broker.name, check))
+    Some((broker.name, answer))
 }
 
 fn lease(state: &State) -> LeaseCheck {

@@ -35,7 +35,8 @@ Examples:
   evenkeel serve --config /etc/evenkeel/config.toml
   EVENKEEL__SERVER__BIND=[::1]:8080 evenkeel serve    one key from the environment
 
-SIGTERM and Ctrl-C drain: no new events, what runs is finished, the rest waits in the ledger.";
+SIGTERM and Ctrl-C drain: no new events, what runs is finished, the rest waits in the ledger.
+A second signal, at least a second later, ends at once.";
 
 const CHECK_HELP: &str = "\
 Examples:

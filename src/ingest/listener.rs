@@ -19,7 +19,6 @@ use crate::bus::{Link, LinkState};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// One listener's place.
-#[derive(Default)]
 struct Slot {
     address: RwLock<Option<Addr<Listener>>>,
     restarts: AtomicU64,
@@ -33,7 +32,8 @@ pub(crate) struct Listeners(Arc<Vec<Slot>>);
 impl Listeners {
     /// Starts so many of them, on this thread.
     pub(crate) fn start(reception: Reception, count: usize, thread: &ArbiterHandle) -> Self {
-        let listeners = Self(Arc::new((0..count).map(|_| Slot::default()).collect()));
+        let links = &reception.broker.links;
+        let listeners = Self(Arc::new((0..count).map(|_| Slot::new(links.link())).collect()));
         let (all, reception) = (listeners.clone(), Arc::new(reception));
         Actor::start_in_arbiter(thread, move |_| ListenerPool { listeners: all, reception });
         listeners
@@ -58,6 +58,10 @@ impl Listeners {
 }
 
 impl Slot {
+    fn new(link: Link) -> Self {
+        Self { address: RwLock::default(), restarts: AtomicU64::default(), link }
+    }
+
     fn is_alive(&self) -> bool {
         let address = self.address.read().unwrap_or_else(PoisonError::into_inner);
         address.as_ref().is_some_and(Addr::connected)

@@ -1,5 +1,6 @@
 //! The database: finding it by its URL, opening it, and bringing its tables up to date.
 
+mod patience;
 mod postgres;
 mod readers;
 mod socket;
@@ -17,6 +18,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use super::Config;
 use super::tx::Tx;
 use crate::clock::Clock;
+pub(crate) use patience::insist;
 pub(super) use postgres::connect;
 pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;
@@ -104,6 +106,9 @@ pub enum OpenError {
         /// Why.
         source: DbErr,
     },
+    /// Its tables are of a later version.
+    #[error("the tables in {0} are of a later version of Evenkeel; start that version, or take another database")]
+    Later(String),
     /// The server does not write through.
     #[error("PostgreSQL at {0} runs with fsync = off: a power cut would lose accepted events. Turn it on")]
     NotDurable(String),
@@ -251,6 +256,12 @@ async fn migrate(writer: &DatabaseConnection, first: Option<&str>) -> Result<(),
     }
     Migrator::up(&tx, None).await?;
     tx.commit().await
+}
+
+/// Whether the tables have seen a migration that this version does not have.
+fn is_later(error: &DbErr) -> bool {
+    // The migrator has no other word for it.
+    matches!(error, DbErr::Custom(why) if why.starts_with("Migration file of version"))
 }
 
 #[cfg(test)]

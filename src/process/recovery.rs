@@ -20,11 +20,15 @@ pub(crate) async fn take_over(pool: &Pool) -> Result<(), sea_orm::DbErr> {
                 taken.iter().for_each(|finish| taken_over(pool, finish));
                 events += taken.len();
                 if taken.is_empty() {
+                    pool.refusals.keep(&HashSet::new());
                     break;
                 }
             }
             Err(persist::Error::Refused(why)) => {
-                tracing::error!(error = why, "events cannot be taken over together; trying each by itself");
+                // As long as something is refused, that is so with each look.
+                if pool.refusals.is_empty() {
+                    tracing::error!(error = why, "events cannot be taken over together; trying each by itself");
+                }
                 events += take_over_singly(pool).await?;
                 break;
             }
@@ -44,6 +48,7 @@ async fn take_over_singly(pool: &Pool) -> Result<usize, sea_orm::DbErr> {
         let mut orphans = pool.persist.orphans().await?;
         orphans.retain(|orphan| !refused.contains(&orphan.record_id));
         if orphans.is_empty() {
+            pool.refusals.keep(&refused);
             return Ok(events);
         }
         for orphan in orphans {
@@ -56,7 +61,9 @@ async fn take_over_singly(pool: &Pool) -> Result<usize, sea_orm::DbErr> {
                 // Another node was faster.
                 Ok(false) => {}
                 Err(persist::Error::Refused(why)) => {
-                    alert::stuck(&pool.metrics, finish.record_id, &why);
+                    if pool.refusals.note(finish.record_id, &why) {
+                        alert::stuck(&pool.metrics, finish.record_id, &why);
+                    }
                     refused.insert(finish.record_id);
                 }
                 Err(error) => return Err(custom(&error)),
@@ -99,8 +106,12 @@ pub(super) async fn look_after_the_gone(pool: Pool) {
 async fn put_out_of_hand(pool: &Pool, finish: Finish) -> Result<bool, persist::Error> {
     match pool.persist.finish(finish.clone()).await {
         Err(persist::Error::Refused(why)) if finish.attempt.is_some() => {
-            tracing::error!(record = %finish.record_id, error = why, "an abandoned attempt cannot be written down");
-            pool.persist.finish(Finish { attempt: None, ..finish }).await
+            let record = finish.record_id;
+            let freed = pool.persist.finish(Finish { attempt: None, ..finish }).await;
+            if freed.is_ok() {
+                tracing::error!(%record, error = why, "an abandoned attempt cannot be written down");
+            }
+            freed
         }
         written => written,
     }

@@ -187,8 +187,24 @@ pub struct Server(TempDir);
 impl Server {
     /// Starts one, where the tests have Kafka at all.
     pub fn start() -> Option<Self> {
+        Self::start_with(|_| {})
+    }
+
+    /// One that has a second listener at this address, which speaks this protocol, with these lines in its settings.
+    pub fn start_guarded(address: &str, protocol: &str, lines: &str) -> Option<Self> {
+        let protocols = "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:";
+        Self::start_with(|folder| {
+            std::fs::write(folder.join("listener"), format!("GUARDED://{address}")).unwrap();
+            std::fs::write(folder.join("settings.more"), format!("{protocols}{protocol}\n{lines}")).unwrap();
+        })
+    }
+
+    fn start_with(prepare: impl FnOnce(&Path)) -> Option<Self> {
         drop(Kafka::start()?);
         let server = Self(tempfile::tempdir().unwrap());
+        let folder = server.0.path().join("kafka");
+        std::fs::create_dir(&folder).unwrap();
+        prepare(&folder);
         server.resume();
         if server.variable().is_none() {
             return left_out("no Kafka on this machine that a test may stop");

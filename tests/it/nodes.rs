@@ -38,7 +38,7 @@ fn reply(delivery: &Delivery) -> Reply {
     Reply::Later(Duration::from_millis(delay), if fails { 503 } else { 200 })
 }
 
-async fn serve(place: &Place, count: usize) -> Vec<Node> {
+pub async fn serve(place: &Place, count: usize) -> Vec<Node> {
     join_all((0..count).map(|_| Node::serve(place))).await
 }
 
@@ -117,33 +117,33 @@ async fn listed(node: &Node) -> Vec<Value> {
     node.get("/api/v1/nodes").await["items"].as_array().unwrap().clone()
 }
 
-async fn states(node: &Node) -> BTreeMap<String, String> {
+pub async fn states(node: &Node) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     listed(node).await.iter().map(|listed| (text(&listed["id"]), text(&listed["state"]))).collect()
 }
 
-async fn live(node: &Node) -> Vec<String> {
+pub async fn live(node: &Node) -> Vec<String> {
     let states = states(node).await;
     states.into_iter().filter(|(_, state)| state == "live").map(|(id, _)| id).collect()
 }
 
-async fn id(node: &Node) -> String {
+pub async fn id(node: &Node) -> String {
     node.get("/api/v1/stats").await["node"].as_str().unwrap().to_owned()
 }
 
 /// One record as the ledger has it at the end.
-struct Row {
-    event_id: String,
-    status: String,
+pub struct Row {
+    pub event_id: String,
+    pub status: String,
     created_at: i64,
     completed_at: i64,
     attempt_count: i32,
     /// The ends of its attempts, in order.
-    attempts: Vec<String>,
+    pub attempts: Vec<String>,
 }
 
 /// All records but the duplicates, by id; each attempt has the number that its place says.
-async fn records(place: &Place) -> HashMap<String, Row> {
+pub async fn records(place: &Place) -> HashMap<String, Row> {
     let sql = "SELECT r.id::text, r.event_id, r.status, r.created_at, r.completed_at, r.attempt_count, \
                coalesce(string_agg(a.attempt_number || ' ' || a.status, ',' ORDER BY a.attempt_number), '') AS attempts \
                FROM event_record r LEFT JOIN event_attempt a ON a.record_id = r.id \
@@ -185,7 +185,7 @@ fn assert_complete(load: &Load, records: &HashMap<String, Row>) {
 }
 
 /// A handler ran again only where the ledger says that its attempt before was abandoned, or had failed.
-fn assert_repeats(target: &Target, records: &HashMap<String, Row>) {
+pub fn assert_repeats(target: &Target, records: &HashMap<String, Row>) {
     let (mut runs, mut seen) = (HashMap::<String, usize>::new(), HashSet::new());
     for delivery in target.seen() {
         *runs.entry(delivery.record.clone()).or_default() += 1;
@@ -210,7 +210,7 @@ fn assert_in_time(records: &HashMap<String, Row>, fault: Timestamp) {
 }
 
 /// The kept counts are the counted rows.
-async fn assert_counts(place: &Place) {
+pub async fn assert_counts(place: &Place) {
     let sql = "SELECT lane, status FROM (SELECT handler_name AS lane, status, sum(n)::int8 AS n FROM status_count \
                GROUP BY 1, 2) kept FULL JOIN (SELECT coalesce(handler_name, '') AS lane, status, count(*) AS n \
                FROM event_record GROUP BY 1, 2) counted USING (lane, status) \
@@ -218,7 +218,7 @@ async fn assert_counts(place: &Place) {
     assert!(place.rows(sql).await.is_empty(), "the kept counts are not the counted ones");
 }
 
-fn abandoned(records: &HashMap<String, Row>) -> usize {
+pub fn abandoned(records: &HashMap<String, Row>) -> usize {
     records.values().filter(|row| row.attempts.iter().any(|attempt| attempt == "ABANDONED")).count()
 }
 

@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{self, Calls, Place, eventually, settled, stop};
+use crate::harness::{self, Calls, Place, eventually, on_each_ledger, settled, stop};
 use crate::process::{Node, Process, attempts, configure, run};
 use crate::server::Server;
 use crate::target::{Reply, Target};
@@ -137,6 +137,55 @@ async fn a_database_that_cannot_be_opened_is_named_with_what_to_do() {
     assert!(text.contains(&format!("`{guest}` may not make tables")) && text.contains("grant it CREATE"), "{text}");
     place.sql(&format!("DROP ROLE {guest}")).await;
     assert!(refusal(&place, "postgres://", "check").await.contains("names no server"));
+}
+
+#[actix::test]
+async fn a_start_waits_for_a_server_that_comes_up_later_and_says_so_once() {
+    let Some(server) = Server::start() else { return };
+    let place = server.place("");
+    configure(&place, "");
+    server.stop(Signal::INT).await;
+    let waits = "the database is not there yet; it is tried again for 15 s";
+    let mut process = Process::start(place.path(), &["serve", "--config", "config.toml"]);
+    eventually("the start waits", async || process.err().contains(waits).then_some(())).await;
+    server.resume().await;
+    eventually("it is ready", async || process.out().contains("Evenkeel is ready").then_some(())).await;
+    let said = process.err();
+    assert_eq!((said.matches(waits).count(), said.matches("the database is there").count()), (1, 1), "{said}");
+    process.signal(Signal::TERM);
+    assert!(process.ended().await.success());
+}
+
+#[actix::test]
+async fn a_start_gives_a_server_that_does_not_come_up_up_and_can_be_ended_before() {
+    let place = Place::new();
+    let config = "server.bind = \"127.0.0.1:0\"\ndatabase.url = \"postgres://evenkeel:hidden@127.0.0.1:1/a\"\n";
+    std::fs::write(place.path().join("config.toml"), config).unwrap();
+    let serve = || Process::start(place.path(), &["serve", "--config", "config.toml"]);
+    let (mut patient, mut ended) = (serve(), serve());
+    eventually("both wait", async || {
+        [&patient, &ended].iter().all(|process| process.err().contains("not there yet")).then_some(())
+    })
+    .await;
+    ended.signal(Signal::TERM);
+    assert!(ended.ended().await.success());
+    assert!(ended.err().contains("stopped before it was ready"), "{}", ended.err());
+    assert_eq!(patient.ended().await.code(), Some(1));
+    let said = patient.err();
+    assert!(said.contains("cannot reach PostgreSQL at 127.0.0.1:1/a") && said.contains("Is it running"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+}
+
+on_each_ledger!(tables_of_a_later_version_are_an_error_at_once);
+async fn tables_of_a_later_version_are_an_error_at_once(place: Place) {
+    configure(&place, "");
+    let serve = ["serve", "--config", "config.toml"];
+    let (code, _, err) = run(place.path(), &["migrate", "--config", "config.toml"]).await;
+    assert_eq!(code, 0, "{err}");
+    place.sql("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m999_of_next_year', 0)").await;
+    let (code, _, err) = run(place.path(), &serve).await;
+    assert!(code == 1 && err.contains("are of a later version of Evenkeel"), "{err}");
+    assert!(!err.contains("not there yet"), "{err}");
 }
 
 #[actix::test]

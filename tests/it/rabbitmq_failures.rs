@@ -175,6 +175,69 @@ async fn a_queue_that_cannot_be_used_is_named_at_the_start() {
 }
 
 #[actix::test]
+async fn a_login_that_rabbitmq_refuses_is_an_error_at_the_start_that_says_what_to_do() {
+    let Some(rabbit) = Rabbit::start() else { return };
+    for (from, to) in [("guest:guest", "guest:hidden"), ("%2f", "nowhere")] {
+        let mut config = Place::new().config();
+        let url = rabbit.url.replace(from, to);
+        Rabbit::on(url).configure(&mut config);
+        let error = Engine::builder().config(config).start().await.err().unwrap();
+        assert!(matches!(error, Error::Bus(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("RabbitMQ does not let us in: ") && !text.contains("hidden"), "{text}");
+        assert!(text.contains("Correct user, password and virtual host in `rabbitmq.url`"), "{text}");
+    }
+}
+
+#[actix::test]
+async fn a_login_that_is_refused_while_the_engine_runs_is_tried_again_and_its_reason_is_told() {
+    let Some(rabbit) = Rabbit::start() else { return };
+    let (line, far) = rabbit.over_a_line().await;
+    let place = Place::new();
+    // The start finds nobody, and so does not hear that the password is wrong.
+    line.set(Mode::Cut);
+    configure(&place, &far.toml().replace("guest:guest", "guest:hidden"));
+    let mut node = Node::serve(&place).await;
+    line.set(Mode::Open);
+    eventually("the reason is told", async || {
+        let (status, ready) = node.text("/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+        let reason = ready["reasons"][0].as_str().unwrap();
+        assert!(reason.starts_with("RabbitMQ takes no events: ") && !reason.contains("hidden"), "{reason}");
+        reason.contains("ACCESS_REFUSED").then_some(())
+    })
+    .await;
+    let warned = || node.logged("level", "WARN");
+    eventually("the log has it too", async || (warned().len() == 2).then_some(())).await;
+    assert!(warned()[1]["why"].to_string().contains("it does not let us in: "), "{:?}", warned());
+    let listeners = node.get("/api/v1/actors").await.to_string();
+    assert!(listeners.contains("ACCESS_REFUSED"), "{listeners}");
+    assert!(node.terminate().await.success());
+}
+
+#[actix::test]
+async fn of_a_broker_that_goes_away_one_listener_speaks_for_all() {
+    let Some(rabbit) = Rabbit::start() else { return };
+    let (line, far) = rabbit.over_a_line().await;
+    let place = Place::new();
+    configure(&place, &far.toml().replace("concurrency = 2", "concurrency = 10"));
+    let mut node = Node::serve(&place).await;
+    let client = rabbit.client().await;
+    for outage in 1..=2 {
+        eventually("all listen", async || (client.listeners(&rabbit.queue).await == 10).then_some(())).await;
+        line.set(Mode::Cut);
+        eventually("none listens", async || (client.listeners(&rabbit.queue).await == 0).then_some(())).await;
+        line.set(Mode::Open);
+        let back = || node.logged("message", "the broker is listened to again").len();
+        eventually("it is told that they are back", async || (back() == outage).then_some(())).await;
+        assert_eq!(node.logged("level", "WARN").len(), outage, "{:?}", node.logged("level", "WARN"));
+    }
+    assert!(node.terminate().await.success());
+    rabbit.end().await;
+}
+
+#[actix::test]
 async fn a_queue_that_is_full_refuses_events_and_loses_none() {
     let Some(rabbit) = Rabbit::start() else { return };
     let client = rabbit.client().await;

@@ -95,3 +95,45 @@ async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Pla
     assert_eq!(attempts(&node.until(&even, "SUCCESS").await), ["ABANDONED", "SUCCESS"]);
     assert_eq!(attempts(&node.until(&odd, "SUCCESS").await), ["FAILED", "SUCCESS"]);
 }
+
+#[actix::test]
+async fn a_row_that_the_database_refuses_for_good_is_told_of_once_and_again_when_the_reason_changes() {
+    let Some(place) = Place::on_postgres() else { return };
+    let target = Target::new(|delivery| if delivery.attempt == 1 { Reply::Hold } else { Reply::Now(200) });
+    configure(&place, &format!("database.lease = \"1s\"\n{}", target.handler("target", "*")));
+    let mut node = Node::serve(&place).await;
+    let (odd, even) = (node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await);
+    target.until_in_hand(2).await;
+    node.process.kill9();
+    // Each refusal is counted, so that the test sees how often the row was tried: a sequence survives what is undone.
+    let refuse = async |why: &str| {
+        let function = format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM nextval('refused'); RAISE EXCEPTION '{why}' USING ERRCODE = '23514'; END $$"
+        );
+        place.sql(&function).await;
+    };
+    place.sql("CREATE SEQUENCE refused").await;
+    refuse("not this one").await;
+    let trigger = "CREATE TRIGGER refuse BEFORE UPDATE ON event_record FOR EACH ROW WHEN";
+    place.sql(&format!("{trigger} (OLD.id = '{odd}') EXECUTE FUNCTION refuse()")).await;
+    let refusals = async || {
+        let rows = place.rows("SELECT last_value FROM refused").await;
+        rows[0].try_get::<i64>("", "last_value").unwrap()
+    };
+
+    let mut node = Node::serve(&place).await;
+    node.until(&even, "SUCCESS").await;
+    let alerts = async || node.metric("evenkeel_alerts_total{alert=\"stuck\"}").await;
+    let before = refusals().await;
+    eventually("it is tried again", async || (refusals().await > before + 9).then_some(())).await;
+    assert_eq!(alerts().await, Some(1.0));
+    refuse("nor any other").await;
+    eventually("the other reason is told", async || (alerts().await == Some(2.0)).then_some(())).await;
+    let told =
+        |why: &str| node.logged("alert", "stuck").iter().filter(|line| line["error"].to_string().contains(why)).count();
+    assert_eq!((told("not this one"), told("nor any other")), (1, 1));
+    place.sql("DROP TRIGGER refuse ON event_record").await;
+    node.until(&odd, "SUCCESS").await;
+    assert!(node.terminate().await.success());
+}

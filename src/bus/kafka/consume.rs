@@ -17,6 +17,7 @@ use rdkafka::{Offset, Statistics, TopicPartitionList};
 
 use super::hatch::{Ends, Hatch};
 use super::{Config, binding, context, properties, topics};
+use crate::bus::link::Cause;
 use crate::bus::{Delivery, Link};
 
 /// Longest wait between two tries to listen.
@@ -43,13 +44,12 @@ pub(super) fn run(config: &Config, hatch: &Arc<Hatch>, link: &Link) {
     let mut waits = waits();
     while !hatch.is_closing() {
         let Err(why) = consume(config, hatch, link) else { break };
-        tracing::warn!(why, "Kafka cannot be listened to; trying again");
-        link.down(Some(why));
+        link.down(Cause::Away, why);
         if hatch.rest(waits.next().unwrap_or(LONGEST_WAIT)) {
             break;
         }
     }
-    link.down(None);
+    link.end();
 }
 
 /// Says that the thread has ended, also when it has died.
@@ -161,7 +161,7 @@ impl Turns<'_> {
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error.to_string()),
             Some(Err(error)) => {
-                self.consumer.context().complain(&error.to_string());
+                self.consumer.context().link.down(cause(&error), error.to_string());
                 Ok(false)
             }
         }
@@ -214,19 +214,6 @@ struct Member {
     generation: AtomicU64,
 }
 
-impl Member {
-    /// Says what is wrong when it begins, and remembers it. While it lasts, the client has ever other words for it.
-    fn complain(&self, why: &str) {
-        let state = self.link.state();
-        if state.up || state.last_error.is_none() {
-            tracing::warn!(why, "a listener has trouble with Kafka");
-        } else {
-            tracing::debug!(why, "a listener still has trouble with Kafka");
-        }
-        self.link.down(Some(why.to_owned()));
-    }
-}
-
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         context::log(level, facility, text);
@@ -234,8 +221,10 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.complain(reason);
+        // All others are said again by who polls, or mend themselves.
+        let is_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if is_down || cause(&error) == Cause::Login {
+            self.link.down(cause(&error), reason.to_owned());
         }
     }
 
@@ -263,6 +252,13 @@ impl ConsumerContext for Member {
                 Err(error) => tracing::debug!(%error, "offsets could not be committed; their messages come again"),
             }
         }
+    }
+}
+
+fn cause(error: &KafkaError) -> Cause {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::Authentication) => Cause::Login,
+        _ => Cause::Away,
     }
 }
 

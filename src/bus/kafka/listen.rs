@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::hatch::Hatch;
 use super::{Config, consume};
+use crate::bus::link::Cause;
 use crate::bus::{Delivery, Link, Listen};
 
 /// How long the thread may take to leave the group when the listener ends.
@@ -57,7 +58,7 @@ impl Listener {
 
     fn lose(&mut self, why: &str) {
         tracing::error!(why, "a listener of Kafka was lost");
-        self.link.down(Some(why.to_owned()));
+        self.link.down(Cause::Away, why.to_owned());
         self.hatch = None;
     }
 }

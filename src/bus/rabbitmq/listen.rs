@@ -11,9 +11,11 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
+use super::Config;
 use super::connect::{close, connect};
 use super::profile::delivery;
-use super::{Config, topology};
+use super::topology::{self, Fault};
+use crate::bus::link::Cause;
 use crate::bus::{Delivery, Link, Listen};
 
 /// Longest wait between two tries to connect.
@@ -56,30 +58,29 @@ impl Listener {
     async fn insist(&self) -> Open {
         let mut waits = waits();
         loop {
-            let why = match self.connect().await {
+            match self.connect().await {
                 Ok(open) => return open,
-                Err(why) => why,
-            };
-            tracing::warn!(why, "RabbitMQ cannot be listened to; trying again");
-            self.link.down(Some(why));
+                Err(fault @ Fault::Login(_)) => self.link.down(Cause::Login, fault.to_string()),
+                Err(fault) => self.link.down(Cause::Away, fault.to_string()),
+            }
             tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
         }
     }
 
-    async fn connect(&self) -> Result<Open, String> {
+    async fn connect(&self) -> Result<Open, Fault> {
         let connection = connect(&self.config, "listener").await?;
         let consuming = async {
-            topology::prepare_on(&connection, &self.config).await.map_err(|fault| fault.to_string())?;
-            consume(&connection, &self.config).await.map_err(|error| error.to_string())
+            topology::prepare_on(&connection, &self.config).await?;
+            consume(&connection, &self.config).await.map_err(|error| Fault::Away(error.to_string()))
         };
         let consuming = tokio::time::timeout(super::connect::PATIENCE, consuming).await;
-        let (channel, consumer) = consuming.map_err(|_| "it does not open a channel".to_owned())??;
+        let late = |_| Fault::Away("it does not open a channel".to_owned());
+        let (channel, consumer) = consuming.map_err(late)??;
         Ok(Open { connection, channel, consumer, given: None })
     }
 
     fn lose(&mut self, why: &str) {
-        tracing::warn!(why, "the connection of a listener to RabbitMQ was lost");
-        self.link.down(Some(why.to_owned()));
+        self.link.down(Cause::Away, why.to_owned());
         self.open = None;
     }
 }
@@ -143,7 +144,7 @@ impl Listen for Listener {
 
     fn close(&mut self) -> LocalBoxFuture<'_, ()> {
         async move {
-            self.link.down(None);
+            self.link.end();
             if let Some(open) = self.open.take() {
                 close(open.connection).await;
             }

@@ -127,7 +127,7 @@ impl Outlet {
         }
         *open = None;
         let away = PublishError::Away;
-        let connection = connect(&self.config, self.purpose).await.map_err(away)?;
+        let connection = connect(&self.config, self.purpose).await.map_err(|fault| away(fault.to_string()))?;
         let channel = async {
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;

@@ -12,13 +12,15 @@ use super::{Config, QueueType};
 pub(super) enum Fault {
     /// RabbitMQ cannot be reached.
     Away(String),
+    /// It can, and does not let this user in.
+    Login(String),
     /// It can, and refuses a queue.
     Unusable { queue: String, why: String },
 }
 
 /// Sees to it that both queues are there.
 pub(super) async fn prepare(config: &Config) -> Result<(), Fault> {
-    let connection = connect(config, "queues").await.map_err(Fault::Away)?;
+    let connection = connect(config, "queues").await?;
     let prepared = prepare_on(&connection, config).await;
     close(connection).await;
     prepared
@@ -106,6 +108,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Away(why) => f.write_str(why),
+            Self::Login(why) => write!(f, "it does not let us in: {why}"),
             Self::Unusable { queue, why } => write!(f, "the queue `{queue}` cannot be used: {why}"),
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::readers::{Readers, Watch};
 use super::transaction::{ANSWER, Transaction};
-use super::{OpenError, migrate, socket};
+use super::{OpenError, is_later, migrate, socket};
 use crate::clock::Clock;
 use crate::persist::fault::sqlstate;
 use crate::persist::{Config, lease};
@@ -183,6 +183,9 @@ async fn inspect(connection: &mut PgConnection, options: &PgConnectOptions) -> R
 /// Why the server does not serve us, and what to do about it.
 fn refusal(options: &PgConnectOptions, source: DbErr) -> OpenError {
     let (server, user) = (name(options), options.get_username().to_owned());
+    if is_later(&source) {
+        return OpenError::Later(server);
+    }
     match sqlstate(&source).as_deref() {
         Some("28000" | "28P01") => OpenError::Login { server, user, source },
         Some("3D000") => OpenError::NoDatabase(server),

@@ -11,7 +11,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
-use super::{OpenError, migrate};
+use super::{OpenError, is_later, migrate};
 use crate::persist::Config;
 
 /// How long a connection may take to close.
@@ -59,7 +59,10 @@ pub(super) async fn open(path: PathBuf, config: &Config) -> Result<(Writer, Data
         std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
     }
     let lock = lock(&path)?;
-    let failed = |source| OpenError::Database { path: path.clone(), source };
+    let failed = |source| match is_later(&source) {
+        true => OpenError::Later(path.display().to_string()),
+        false => OpenError::Database { path: path.clone(), source },
+    };
     let writer = connect(&path, config, true).await.map_err(failed)?;
     migrate(&writer, None).await.map_err(failed)?;
     let readers = connect(&path, config, false).await.map_err(failed)?;
