@@ -54,7 +54,7 @@ pub use chemical::{Chemical, ChemicalChange, Description, PastChange};
 pub use command::{Attempt, Due, Finish};
 pub use config::Config;
 pub use database::{Location, OpenError, sqlite_path};
-pub use groups::{Group, GroupFilter, GroupOrder};
+pub use groups::{Group, GroupEnd, GroupFilter, GroupOrder};
 pub use interest::{Interest, Wanted};
 pub use lease::{Changes, Lease, Loss, Peer};
 pub use lineage::{Act, Resubmission};
