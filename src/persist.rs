@@ -63,7 +63,7 @@ pub use operate::{Action, Operation};
 pub use operation::{Begin, Matched, OperationFailure, OperationRecord, Step, Window, Work};
 pub use outbox::Death;
 pub use reads::{CountsByLane, Filter, Reads, Whole};
-pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Taken};
+pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Remade, Taken};
 pub use recover::Orphan;
 pub use rollup::Rollup;
 pub use search::Found;
