@@ -20,6 +20,7 @@ notices! {
     "event-sent" Good "The event is in the ledger.";
     "events-sent" Good "{} events are in the ledger.";
     "event-published" Good "The broker has the event. It is listed here once a listener has taken it in.";
+    "events-published" Good "The broker has {} events. They are listed here once a listener has taken them in.";
     "records-redriven" Good "{} redriven. What had changed meanwhile, or has no handler, is left as it is.";
     "records-discarded" Good "{} discarded. What had changed meanwhile is left as it is.";
     "nothing-chosen" Good "Nothing was chosen, and nothing was changed.";

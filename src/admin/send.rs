@@ -20,7 +20,7 @@ use super::{Frame, html_answer};
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
 use crate::api::{Answer, State};
-use crate::ingest::{Accepted, SubmitError};
+use crate::ingest::Accepted;
 use asked::{Asked, schema};
 use shape::{Field, Label, Part, Takes};
 
@@ -96,9 +96,6 @@ pub(super) async fn send(state: Data<State>, request: HttpRequest, body: Body) -
 }
 
 async fn submit(state: &State, asked: &Asked) -> Result<Vec<Accepted>, Problem> {
-    if state.pool.is_draining() {
-        return Err(SubmitError::Draining.into());
-    }
     let event = asked.event()?;
     let events = asked.events(&event)?;
     if let Err(breach) = state.intake.schemas().check(&event.event_type, &event.data) {
@@ -110,24 +107,22 @@ async fn submit(state: &State, asked: &Asked) -> Result<Vec<Accepted>, Problem> 
 
 /// The way to what was sent: the event, or the list that has it.
 fn leave(state: &State, accepted: &[Accepted]) -> HttpResponse {
+    // What a broker has is in the ledger once a listener has taken it in.
+    let is_published = state.intake.broker().is_some();
     let place = match accepted {
-        // What a broker has is in the ledger once a listener has taken it in.
-        [one] if state.intake.broker().is_some() => {
-            format!(
-                "/events?event_id={}&source={}&notice=event-published",
-                encoded(&one.event_id),
-                encoded(&one.source)
-            )
+        [one] if is_published => {
+            let (event_id, source) = (encoded(&one.event_id), encoded(&one.source));
+            format!("/events?event_id={event_id}&source={source}&notice=event-published")
         }
         [one] => {
             let notice = if one.duplicate { "event-known" } else { "event-sent" };
             format!("/events/{}?notice={notice}", one.id)
         }
         many => {
-            let (count, first) = (many.len(), many.first());
-            let by =
-                first.map(|first| format!("type={}&source={}&", encoded(&first.event_type), encoded(&first.source)));
-            format!("/events?{}notice=events-sent&count={count}", by.unwrap_or_default())
+            let notice = if is_published { "events-published" } else { "events-sent" };
+            let by = |one: &Accepted| format!("type={}&source={}&", encoded(&one.event_type), encoded(&one.source));
+            let by = many.first().map(by).unwrap_or_default();
+            format!("/events?{by}notice={notice}&count={}", many.len())
         }
     };
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()

@@ -9,7 +9,7 @@ use crate::admin::form;
 use crate::api::State;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
-use crate::event::{Event, Extensions, NewEvent, Payload, Violation};
+use crate::event::{Event, Extensions, NewEvent, Payload, Violation, to_structured};
 use crate::ingest::Schema;
 use crate::ingest::decode::decode_structured;
 
@@ -61,7 +61,8 @@ impl Asked {
     pub async fn read(state: &State, request: &HttpRequest, body: Body) -> Result<Self, Problem> {
         let text = form::text(request, body, state).await?;
         // The fields of the data have pointers as names, which only the schema of the type knows.
-        let (data, others): (Vec<&str>, Vec<&str>) = text.split('&').partition(|pair| pair.starts_with("%2F"));
+        let is_data = |pair: &&str| pair.starts_with("%2F") || pair.starts_with('/');
+        let (data, others): (Vec<&str>, Vec<&str>) = text.split('&').partition(is_data);
         let given = Parameters::parse(&others.join("&"), &NAMES)?;
         let field = |name| given.get(name).unwrap_or_default().replace("\r\n", "\n");
         let (event_type, is_whole) = (field("type"), given.get("form") == Some("json"));
@@ -132,7 +133,7 @@ impl Asked {
             let detail = format!("`count` is a number from 1 to {MOST}, and `{}` is none of them", self.count);
             Problem::of(Code::BadBody, vec![Violation::new("count", "bad_value", detail)])
         })?;
-        let one = decode_structured(crate::event::to_structured(event).into())?;
+        let one = decode_structured(to_structured(event).into())?;
         let with = |n: usize| if count == 1 { one.clone() } else { one.clone().id(format!("{}-{n}", event.id)) };
         Ok((1..=count).map(with).collect())
     }
