@@ -4,3 +4,4 @@ import "./keys.js";
 import "./copy.js";
 import "./news.js";
 import "./chosen.js";
+import "./times.js";

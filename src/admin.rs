@@ -17,6 +17,7 @@ mod audit;
 mod chart;
 mod config;
 mod content;
+mod curl;
 mod dead_letters;
 mod edit;
 mod event;
@@ -33,6 +34,7 @@ mod operations;
 mod overview;
 mod qualifiers;
 mod refusal;
+mod send;
 mod shown;
 mod standing;
 mod theme;
@@ -77,6 +79,7 @@ pub(crate) fn routes() -> Vec<At> {
         at("/operations", "GET, HEAD", [get(operations::list)]),
         at("/operations/{id}", "GET, HEAD", [get(operations::one)]),
         at("/admin/operations/{id}/{verb}", "POST", [post(operations::turn)]),
+        at("/send", "GET, HEAD, POST", [get(send::page), post(send::send)]),
         at("/audit", "GET, HEAD", [get(audit::list)]),
         at("/admin/theme", "POST", [post(theme::choose)]),
         at("/assets/{set}/{file}", "GET, HEAD", [get(assets::file)]),

@@ -15,7 +15,7 @@ mod events;
 mod export;
 pub(crate) mod filter;
 mod foreign;
-mod groups;
+pub(crate) mod groups;
 pub(crate) mod handlers;
 pub(crate) mod health;
 mod metrics;

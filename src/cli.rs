@@ -86,7 +86,7 @@ pub enum Command {
     /// See how far operations on many dead letters have come, pause and cancel them
     #[command(subcommand)]
     Operations(OperationsCommand),
-    /// See how the handlers fare, pause and resume them
+    /// See how the handlers fare, pause, resume and restart them
     Handlers(HandlersArgs),
     /// Show the tree of actors, live
     Actors(ActorsArgs),

@@ -76,8 +76,8 @@ fn grow(nodes: &mut Vec<Node>, name: Option<String>, json: &RawValue, level: usi
     if nodes.len() >= MOST_NODES {
         return false;
     }
-    let members: Vec<(Option<String>, &RawValue)> = match json.get().as_bytes().first() {
-        Some(b'{') => serde_json::from_str::<Pairs<'_>>(json.get()).map(|pairs| pairs.0).unwrap_or_default(),
+    let inner: Vec<(Option<String>, &RawValue)> = match json.get().as_bytes().first() {
+        Some(b'{') => members(json).into_iter().map(|(name, value)| (Some(name), value)).collect(),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json.get()).unwrap_or_default();
             items.into_iter().map(|item| (None, item)).collect()
@@ -88,15 +88,19 @@ fn grow(nodes: &mut Vec<Node>, name: Option<String>, json: &RawValue, level: usi
         }
     };
     let kind = if json.get().starts_with('{') { "object" } else { "array" };
-    nodes.push(Node::Open { name, kind: format!("{kind} of {}", members.len()), is_open: level < OPEN_LEVELS });
-    let whole = members.into_iter().all(|(name, value)| grow(nodes, name, value, level + 1));
+    nodes.push(Node::Open { name, kind: format!("{kind} of {}", inner.len()), is_open: level < OPEN_LEVELS });
+    let whole = inner.into_iter().all(|(name, value)| grow(nodes, name, value, level + 1));
     // What is open has to be closed, room or not.
     nodes.push(Node::Close);
     whole
 }
 
-/// The members of an object in their order; none of them is read.
-struct Pairs<'a>(Vec<(Option<String>, &'a RawValue)>);
+/// The members of an object in their order; none of them is read. What is no object has none.
+pub(super) fn members(json: &RawValue) -> Vec<(String, &RawValue)> {
+    serde_json::from_str::<Pairs<'_>>(json.get()).map(|pairs| pairs.0).unwrap_or_default()
+}
+
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -110,8 +114,8 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Pairs<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    pairs.push((Some(name), value));
+                while let Some(pair) = map.next_entry::<String, &RawValue>()? {
+                    pairs.push(pair);
                 }
                 Ok(Pairs(pairs))
             }

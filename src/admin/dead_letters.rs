@@ -13,7 +13,7 @@ use super::{Frame, page as answer};
 use crate::api::filter::{self, NAMES, confine};
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
-use crate::api::{Answer, State, page};
+use crate::api::{Answer, State, groups, page};
 use crate::dead_letter;
 use crate::lifecycle::OperationAction;
 use crate::persist::{Filter, Group, GroupFilter, GroupOrder, Record};
@@ -22,7 +22,7 @@ pub(super) use chosen::change;
 pub(super) use words::address;
 use words::counted;
 
-/// So many groups are shown.
+/// So many groups are on a page.
 const GROUPS: u64 = 100;
 
 /// So many records are on a page.
@@ -35,7 +35,8 @@ struct Groups {
     frame: Frame,
     groups: Vec<Group>,
     by_count: bool,
-    more: bool,
+    first: String,
+    next: String,
     /// Whether dead letters from before there were groups are still being brought along.
     is_behind: bool,
 }
@@ -59,20 +60,25 @@ struct Records {
 /// Shows the groups; with a filter, the records that match it.
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     let frame = Frame::of(&state, &request, "Dead letters").await;
-    let known: Vec<&str> = NAMES.into_iter().chain(["cursor", "sort"]).collect();
+    let known: Vec<&str> = NAMES.into_iter().chain(["cursor", "sort", "after"]).collect();
     let parameters = Parameters::parse(&frame.query, &known)?;
-    if parameters.pairs().any(|(name, _)| name != "sort") {
+    if parameters.pairs().any(|(name, _)| !["sort", "after"].contains(&name)) {
         return records(&state, frame, &parameters).await;
     }
     let by_count = parameters.get("sort") != Some("last_seen");
     let order = if by_count { GroupOrder::Count } else { GroupOrder::LastSeen };
     let reads = state.reads();
-    let mut groups = reads.groups(&GroupFilter::default(), order, GROUPS + 1).await?;
-    let more = groups.len() as u64 > GROUPS;
-    groups.truncate(usize::try_from(GROUPS).unwrap_or(usize::MAX));
+    let after = groups::after(parameters.get("after"), order)?;
+    let mut found = reads.groups_after(after.as_ref(), &GroupFilter::default(), order, GROUPS + 1).await?;
+    let next = groups::cut(&mut found, GROUPS, order);
+    let sort = parameters.get("sort").map(|sort| ("sort", sort));
+    let to =
+        |after: Option<&str>| address("/dead-letters", sort.into_iter().chain(after.map(|after| ("after", after))));
+    let next = next.map(|cursor| to(Some(&cursor))).unwrap_or_default();
+    let first = if after.is_some() { to(None) } else { String::new() };
     let running = reads.running_operations(1).await?;
     let is_behind = running.iter().any(|operation| operation.action == OperationAction::Group);
-    answer(&Groups { frame, groups, by_count, more, is_behind })
+    answer(&Groups { frame, groups: found, by_count, first, next, is_behind })
 }
 
 async fn records(state: &State, frame: Frame, parameters: &Parameters) -> Answer {

@@ -6,6 +6,7 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::content::{Content, Node};
+use super::curl::curl;
 use super::form::{back, fields};
 use super::{Frame, page as answer, shown};
 use crate::api::operator::{self, carry_out};
@@ -14,12 +15,8 @@ use crate::api::query::Parameters;
 use crate::api::{Answer, State};
 use crate::clock::Timestamp;
 use crate::dead_letter;
-use crate::event::{Payload, to_structured};
 use crate::lifecycle::Verb;
 use crate::persist::{Act, AttemptRecord, Record, Resubmission};
-
-/// The longest event that is shown as a command, in bytes.
-const LONGEST_COMMAND: usize = 16 * 1_024;
 
 #[derive(Template)]
 #[template(path = "admin/event.html")]
@@ -75,7 +72,7 @@ pub(super) async fn page(state: Data<State>, request: HttpRequest) -> Answer {
         relatives: duplicate_of.into_iter().chain(origin).collect(),
         namesakes: format!("/events?event_id={}", super::events::encoded(&record.event_id)),
         content: Content::of(&whole.payload),
-        curl: curl(&request, &record, whole.payload),
+        curl: curl(&request, &record.event(whole.payload)),
         frame,
         record,
     };
@@ -187,16 +184,4 @@ fn attributes(record: &Record) -> Vec<(String, String)> {
         (name.clone(), value)
     });
     given.chain(extensions).collect()
-}
-
-/// The command that sends it again, for a POSIX shell; the same id is recognised there.
-fn curl(request: &HttpRequest, record: &Record, payload: Payload) -> Option<String> {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let document = String::from_utf8(to_structured(&record.event(payload))).ok()?;
-    if document.len() > LONGEST_COMMAND {
-        return None;
-    }
-    let info = request.connection_info();
-    let url = quoted(&format!("{}://{}/api/v1/events", info.scheme(), info.host()));
-    Some(format!("curl -i {url} -H 'content-type: application/cloudevents+json' \\\n     -d {}", quoted(&document)))
 }

@@ -36,7 +36,8 @@ pub(crate) async fn fields_and_chosen(
     Ok((Parameters::parse(&others.join("&"), known)?, values))
 }
 
-async fn text(request: &HttpRequest, body: Body, state: &State) -> Result<String, Problem> {
+/// The fields as they were sent.
+pub(super) async fn text(request: &HttpRequest, body: Body, state: &State) -> Result<String, Problem> {
     let bytes = body::read(request, body, state.config.body_limit).await?;
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if given.split(';').next().map(str::trim) != Some(MEDIA_TYPE) {

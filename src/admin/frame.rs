@@ -27,6 +27,7 @@ const SECTIONS: &[(&str, &str, char)] = &[
     ("/actors", "Actors", 'a'),
     ("/handlers", "Handlers", 'h'),
     ("/nodes", "Nodes", 'n'),
+    ("/send", "Send", 's'),
     ("/audit", "Audit log", 'u'),
 ];
 

@@ -17,6 +17,10 @@ notices! {
     "event-resubmitted" Good "This is the new event. Its original stays as it is.";
     "event-resubmitted-discarded" Good "This is the new event. Its original is discarded.";
     "event-known" Good "An event of this source and id was there before, with the same content: this one.";
+    "event-sent" Good "The event is in the ledger.";
+    "events-sent" Good "{} events are in the ledger.";
+    "event-published" Good "The broker has the event. It is listed here once a listener has taken it in.";
+    "events-published" Good "The broker has {} events. They are listed here once a listener has taken them in.";
     "records-redriven" Good "{} redriven. What had changed meanwhile, or has no handler, is left as it is.";
     "records-discarded" Good "{} discarded. What had changed meanwhile is left as it is.";
     "nothing-chosen" Good "Nothing was chosen, and nothing was changed.";

@@ -70,6 +70,11 @@ impl Moment {
         };
         Self { exact: at.to_rfc3339(), relative }
     }
+
+    /// The time of day, to the millisecond, in UTC.
+    pub fn clock(&self) -> &str {
+        self.exact.get(11..23).unwrap_or(&self.exact)
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +109,6 @@ mod tests {
         assert_eq!(seen(now.after(Duration::from_secs(7_200))), "in 2 h");
         assert_eq!(seen(now.before(Duration::from_millis(300))), "now");
         assert_eq!(Moment::of(now, now).exact, "2026-01-05T08:02:20.000000Z");
+        assert_eq!(Moment::of(now, now).clock(), "08:02:20.000");
     }
 }

@@ -1,9 +1,9 @@
 //! Pages as a browser gets them, without its scripts. Their headers are held against their contract with each answer.
 
 mod dead_letters;
-mod palette;
-
 mod events;
+mod palette;
+mod sending;
 
 use actix_web::test::TestRequest;
 use serde_json::json;

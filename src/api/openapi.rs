@@ -16,8 +16,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfAQuestion, OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfATurn, OfAnExport,
-    OfAnOperation, OfMany, OfOneOperation,
+    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfATurn, OfAnExport, OfAnOperation, OfMany,
+    OfOneOperation,
 };
 
 use super::problem::{Code, Document};

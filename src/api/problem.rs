@@ -159,6 +159,11 @@ impl Problem {
         &self.0.detail
     }
 
+    /// The members or parameters that are wrong.
+    pub fn violations(&self) -> &[Violation] {
+        &self.0.errors
+    }
+
     /// What to do about it.
     pub fn hint_or_advice(&self) -> &str {
         self.0.hint.as_deref().unwrap_or_else(|| self.0.code.advice())

@@ -1,4 +1,4 @@
-//! `handlers`: how each handler fares, and pausing them.
+//! `handlers`: how each handler fares; pausing and restarting them.
 
 use clap::{Args, Subcommand};
 use serde_json::value::RawValue;
@@ -13,7 +13,8 @@ Examples:
   evenkeel handlers
   evenkeel handlers --output json | jq '.items[] | select(.state != \"RUNNING\")'
   evenkeel handlers pause billing --reason 'the bank is closed'
-  evenkeel handlers resume billing";
+  evenkeel handlers resume billing
+  evenkeel handlers restart billing";
 
 const PAUSE_HELP: &str = "\
 Examples:
@@ -24,6 +25,12 @@ What runs is finished, what waits stays in the ledger. A pause holds through res
 const RESUME_HELP: &str = "\
 Examples:
   evenkeel handlers resume billing";
+
+const RESTART_HELP: &str = "\
+Examples:
+  evenkeel handlers restart billing --reason 'it holds a dead connection'
+
+The node that is asked builds its actor again. What runs is finished, and a pause stays.";
 
 /// Arguments of `handlers`.
 #[derive(Debug, Args)]
@@ -46,9 +53,12 @@ pub enum HandlersCommand {
     /// Let a paused handler go on
     #[command(after_help = RESUME_HELP)]
     Resume(SwitchArgs),
+    /// Build a handler's actor again
+    #[command(after_help = RESTART_HELP)]
+    Restart(SwitchArgs),
 }
 
-/// Arguments of `handlers pause` and `handlers resume`.
+/// Arguments of `handlers pause`, `handlers resume` and `handlers restart`.
 #[derive(Clone, Debug, Args)]
 pub struct SwitchArgs {
     /// The handler's name
@@ -67,6 +77,7 @@ pub(super) async fn run(args: &HandlersArgs, screen: &mut Screen<'_>) -> anyhow:
         None => list(&args.client, screen).await,
         Some(HandlersCommand::Pause(args)) => switch("pause", args, screen).await,
         Some(HandlersCommand::Resume(args)) => switch("resume", args, screen).await,
+        Some(HandlersCommand::Restart(args)) => switch("restart", args, screen).await,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::event::{Event, NewEvent, Payload, to_structured};
 use crate::ingest::decode::{DecodeError, decode_structured};
 use crate::ingest::{Accepted, Intake};
 use crate::lifecycle::Verb;
-use crate::persist::{Action, Record};
+use crate::persist::{Action, Record, Remade};
 use crate::process::Pool;
 
 /// The extension that names the record an event was made from.
@@ -91,13 +91,16 @@ pub(crate) async fn resubmit(
     {
         data.bytes = holder.payload.bytes;
     }
-    let accepted = intake.submit_one(edit.of(&record, data, pool.clock.new_id())?).await?;
+    let event = edit.of(&record, data, pool.clock.new_id())?;
+    let (actor, reason) = (operator.name.clone(), operator.reason.clone());
+    let (accepted, is_noted) =
+        intake.resubmit(event, Remade { id: pool.clock.new_id(), original, actor, reason }).await?;
     if accepted.duplicate {
         return Ok(Resubmitted { accepted, discarded: false });
     }
     let action = Action::Resubmit { original, record: accepted.id };
-    // It is in the ledger by now and names its original: what goes wrong here does not take that back.
-    if let Err(error) = pool.operate(action, &operator.name, operator.reason.clone()).await {
+    // The broker has it by now and it names its original: what goes wrong here does not take that back.
+    if !is_noted && let Err(error) = pool.operate(action, &operator.name, operator.reason.clone()).await {
         tracing::warn!(record_id = %accepted.id, %original, %error, "a resubmission is missing in the audit log");
     }
     let discarded = discards && discard(pool, original, operator).await.is_ok();

@@ -12,7 +12,7 @@ use crate::alert;
 use crate::clock::Timestamp;
 use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, checksum};
 use crate::lifecycle::Status;
-use crate::persist::{self, Claim, Entry, NewRecord, Origin, Taken, Wanted};
+use crate::persist::{self, Claim, Entry, NewRecord, Origin, Remade, Taken, Wanted};
 use crate::process::{Destination, Entrance, Lane, Pool};
 
 /// An event that has arrived.
@@ -28,6 +28,8 @@ pub(super) struct Arrival {
     pub origin: Origin,
     /// Whether a broker says that it has delivered it before.
     pub redelivered: bool,
+    /// Who makes it from another record, if somebody does.
+    pub remade: Option<Box<Remade>>,
 }
 
 /// What is wrong with an event that is kept all the same.
@@ -125,7 +127,7 @@ async fn look_elsewhere(pool: &Pool, arrivals: &[Arrival]) {
 }
 
 fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
-    let Arrival { id, event, flaw, origin, redelivered } = arrival;
+    let Arrival { id, event, flaw, origin, redelivered, remade } = arrival;
     let created_at = pool.clock.now();
     let deliver_at = event.deliver_at.map(Timestamp::from);
     let event = Arc::new(Event {
@@ -156,6 +158,7 @@ fn prepare(pool: &Pool, arrival: Arrival) -> (NewRecord, Entering) {
         redelivered,
         created_at,
         entry,
+        remade,
     };
     let lane = if let Destination::Here(lane) = destination { Some(lane) } else { None };
     (record, Entering { id, event, origin, lane, flaw, entrance, attempt_id, created_at })

@@ -16,7 +16,7 @@ use crate::bus::{Broker, Message as Published, PublishError};
 use crate::event::{DEFAULT_SOURCE, NewEvent, Violation};
 use crate::handle::{Emit, EmitError};
 use crate::lifecycle::Status;
-use crate::persist::{self, Interest, Origin, Wanted};
+use crate::persist::{self, Interest, Origin, Remade, Wanted};
 use crate::process::Pool;
 
 /// How long a caller waits for the ledger before it is told to come back.
@@ -142,6 +142,10 @@ impl Intake {
     /// # Errors
     /// [`SubmitError`] if nothing at all was taken, or nobody knows.
     pub async fn submit(&self, events: Vec<NewEvent>) -> Result<Results, SubmitError> {
+        self.submit_as(events, None).await
+    }
+
+    async fn submit_as(&self, events: Vec<NewEvent>, remade: Option<Box<Remade>>) -> Result<Results, SubmitError> {
         if self.pool.is_draining() {
             return Err(SubmitError::Draining);
         }
@@ -150,7 +154,7 @@ impl Intake {
         let events = events.into_iter().map(|event| check(&self.schemas, event)).collect();
         let results = match &self.broker {
             Some(broker) => self.publish(broker, events).await,
-            None => self.enter(events).await,
+            None => self.enter(events, remade).await,
         };
         self.pool.metrics.accept_seconds.observe(started.elapsed().as_secs_f64());
         results
@@ -176,7 +180,7 @@ impl Intake {
                 Err(rejected) => results.push(Some(Err(rejected))),
             }
         }
-        let kept = if flawed.is_empty() { Vec::new() } else { self.enter(flawed).await? };
+        let kept = if flawed.is_empty() { Vec::new() } else { self.enter(flawed, None).await? };
         if !messages.is_empty() {
             let count = messages.len() as u64;
             let published = broker.events.publish(messages).await;
@@ -188,9 +192,9 @@ impl Intake {
     }
 
     /// Takes events into the ledger.
-    async fn enter(&self, events: Vec<Checked>) -> Result<Results, SubmitError> {
+    async fn enter(&self, events: Vec<Checked>, remade: Option<Box<Remade>>) -> Result<Results, SubmitError> {
         let (interest, wanted) = Interest::new();
-        let mut answer = std::pin::pin!(self.actor.send(TakeIn { events, wanted }));
+        let mut answer = std::pin::pin!(self.actor.send(TakeIn { events, remade, wanted }));
         let answer = match tokio::time::timeout(PATIENCE, &mut answer).await {
             Ok(answer) => answer,
             Err(_) if interest.give_up() => return Err(SubmitError::Unavailable),
@@ -212,6 +216,14 @@ impl Intake {
     pub async fn submit_one(&self, event: NewEvent) -> Result<Accepted, SubmitError> {
         let mut results = self.submit(vec![event]).await?;
         Ok(results.pop().ok_or(SubmitError::OutcomeUnknown)??)
+    }
+
+    /// Accepts an event that an operator makes from a record. Without a broker that is written down in its own commit:
+    /// the answer says whether it is. What a broker carries is written down by whoever asked.
+    pub(crate) async fn resubmit(&self, event: NewEvent, remade: Remade) -> Result<(Accepted, bool), SubmitError> {
+        let mut results = self.submit_as(vec![event], Some(Box::new(remade))).await?;
+        let accepted = results.pop().ok_or(SubmitError::OutcomeUnknown)??;
+        Ok((accepted, self.broker.is_none()))
     }
 
     /// The way in for the events of handlers.
@@ -249,6 +261,8 @@ fn check(schemas: &Schemas, event: NewEvent) -> Checked {
 /// Events to be accepted, while somebody wants it.
 struct TakeIn {
     events: Vec<Checked>,
+    /// Who makes them from another record, if somebody does.
+    remade: Option<Box<Remade>>,
     wanted: Wanted,
 }
 
@@ -274,8 +288,8 @@ impl Handler<TakeIn> for Taker {
     // Not bound to the caller: actix lets it run on when nobody waits for it.
     type Result = ResponseFuture<Result<Results, SubmitError>>;
 
-    fn handle(&mut self, TakeIn { events, wanted }: TakeIn, _: &mut Self::Context) -> Self::Result {
-        Box::pin(take_in(self.pool.clone(), events, wanted))
+    fn handle(&mut self, TakeIn { events, remade, wanted }: TakeIn, _: &mut Self::Context) -> Self::Result {
+        Box::pin(take_in(self.pool.clone(), events, remade, wanted))
     }
 }
 
@@ -288,20 +302,26 @@ impl Handler<Emit> for Taker {
             // The handler's own timeout bounds the wait; what it does not hear is a duplicate the next time.
             let (_interest, wanted) = Interest::new();
             let refused = |error: &dyn std::fmt::Display| EmitError::Refused(error.to_string());
-            let results = take_in(pool, vec![event], wanted).await.map_err(|error| refused(&error))?;
+            let results = take_in(pool, vec![event], None, wanted).await.map_err(|error| refused(&error))?;
             results.into_iter().try_for_each(|result| result.map(drop).map_err(|error| refused(&error)))
         })
     }
 }
 
-async fn take_in(pool: Pool, events: Vec<Checked>, wanted: Wanted) -> Result<Results, SubmitError> {
+async fn take_in(
+    pool: Pool,
+    events: Vec<Checked>,
+    remade: Option<Box<Remade>>,
+    wanted: Wanted,
+) -> Result<Results, SubmitError> {
     let mut results: Vec<Option<Result<Accepted, Rejected>>> = Vec::with_capacity(events.len());
     let mut arrivals = Vec::with_capacity(events.len());
     for event in events {
         match event {
             Ok((event, breach)) => {
                 let (id, flaw) = (pool.clock.new_id(), breach.map(Flaw::Schema));
-                arrivals.push(Arrival { id, event, flaw, origin: Origin::embedded(), redelivered: false });
+                let (origin, remade) = (Origin::embedded(), remade.clone());
+                arrivals.push(Arrival { id, event, flaw, origin, redelivered: false, remade });
                 results.push(None);
             }
             Err(rejected) => results.push(Some(Err(rejected))),

@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::fault::Fault;
 use super::groups::{self, Buried};
 use super::late;
+use super::lineage;
 use super::record::{Entry, NewRecord, Origin, Taken};
 use super::rows::{
     Bulk,
@@ -84,7 +85,7 @@ pub(super) async fn accept(
     let decided: Vec<(&NewRecord, Taken)> =
         missing.into_iter().map(|record| (record, decide(record, &holders))).collect();
     let decided = again::without_redelivered(tx, decided).await?;
-    let mut unhandled = Vec::new();
+    let (mut unhandled, mut good) = (Vec::new(), Vec::new());
     let (mut values, mut written) = (Vec::with_capacity(decided.len() * 27), Vec::with_capacity(decided.len()));
     for (record, answer) in decided {
         let Some(status) = status_of(&answer) else {
@@ -98,10 +99,14 @@ pub(super) async fn accept(
         if status == Status::NoHandler {
             unhandled.push((record.id, Buried::unhandled(&record.event.event_type, record.created_at)));
         }
+        if matches!(answer, Taken::New(_)) && status != Status::Invalid {
+            good.push(record);
+        }
         answers.insert(record.id, answer);
     }
     RECORDS.execute(tx, values).await?;
     late::note(tx, &written).await?;
+    lineage::note(tx, &good).await?;
     groups::bury(tx, unhandled, counts).await?;
     Ok(records.iter().filter_map(|record| answers.remove(&record.id)).collect())
 }

@@ -20,7 +20,7 @@ use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::FinalStatus;
-pub use reads::{Group, GroupFilter, GroupOrder};
+pub use reads::{Group, GroupEnd, GroupFilter, GroupOrder};
 
 /// The longest error that a group shows, in characters.
 const LONGEST_SAMPLE: usize = 1_000;

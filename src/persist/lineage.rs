@@ -5,9 +5,11 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::audit::AuditLine;
+use super::audit::{self, AuditLine};
 use super::fault::Fault;
+use super::operate::{Action, Operation};
 use super::reads::Reads;
+use super::record::{NewRecord, Remade};
 use super::tx::Tx;
 use crate::clock::Timestamp;
 
@@ -34,6 +36,18 @@ pub struct Resubmission {
     pub record: Uuid,
     /// When.
     pub at: Timestamp,
+}
+
+/// Writes down which of these records were made from others, and by whom.
+pub(super) async fn note(tx: &Tx, records: &[&NewRecord]) -> Result<(), Fault> {
+    for NewRecord { id: record, created_at: at, remade, .. } in records {
+        let Some(Remade { id, original, actor, reason }) = remade.as_deref() else { continue };
+        let kept = keep(tx, *original, *record, *at).await?;
+        let action = Action::Resubmit { original: *original, record: *record };
+        let (actor, reason) = (actor.clone(), reason.clone());
+        audit::write(tx, &Operation { action, id: *id, at: *at, actor, reason }, kept).await?;
+    }
+    Ok(())
 }
 
 /// Keeps that a record was made from another; returns 0 if that is kept already.

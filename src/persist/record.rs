@@ -63,6 +63,21 @@ pub struct NewRecord {
     pub created_at: Timestamp,
     /// How it enters the ledger.
     pub entry: Entry,
+    /// Who makes it from another record, if somebody does: that is written down in its commit.
+    pub remade: Option<Box<Remade>>,
+}
+
+/// An operator's resubmission of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remade {
+    /// The id of its line in the audit log, a uuid v7 of now.
+    pub id: Uuid,
+    /// The record that the new one is made from.
+    pub original: Uuid,
+    /// Who asks, as far as is known.
+    pub actor: String,
+    /// Why, if they say.
+    pub reason: Option<String>,
 }
 
 /// How an event enters the ledger.

@@ -2,6 +2,7 @@
 
 mod again;
 mod gone;
+mod lineage;
 mod operations;
 mod plans;
 mod reading;
@@ -64,6 +65,7 @@ impl Desk {
             redelivered: false,
             created_at: self.clock.now(),
             entry,
+            remade: None,
         }
     }
 

@@ -32,6 +32,9 @@ const ARGUMENTS: [&str; 10] = [
     "--hide-scrollbars",
 ];
 
+/// Where the browser is: its own times are not UTC, wherever the tests run.
+pub const ZONE: (&str, &str) = ("Asia/Kolkata", "+05:30");
+
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
@@ -71,7 +74,7 @@ impl Browser {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("driver.log");
         let mut command = Command::new(driver);
-        command.arg("--port=0").env("HOME", folder.path()).process_group(0);
+        command.arg("--port=0").env("HOME", folder.path()).env("TZ", ZONE.0).process_group(0);
         command.stdout(std::fs::File::create(&log).unwrap()).stderr(std::process::Stdio::null());
         let driver = Driver(command.spawn().unwrap());
         let url = eventually("the driver listens", async || {
@@ -160,12 +163,24 @@ impl Browser {
 
     /// Fails if the console has an error, or something was stopped by the page's policy.
     pub async fn has_no_complaint(&self, what: &str) {
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "{what}: {complaints:#?}");
+    }
+
+    /// Fails unless the one complaint of the console is that a page was answered with this status.
+    pub async fn complains_only_of(&self, status: u16) {
+        let complaints = self.complaints().await;
+        let told = format!("the server responded with a status of {status}");
+        assert!(complaints.len() == 1 && complaints[0].contains(&told), "{complaints:#?}");
+    }
+
+    /// What the console has complained of since the last look.
+    async fn complaints(&self) -> Vec<String> {
         let said = self.tell("/se/log", json!({ "type": "browser" })).await.unwrap();
         let is_complaint = |line: &&Value| {
             line["level"] == "SEVERE" || line["message"].as_str().unwrap().contains("Content Security Policy")
         };
-        let complaints: Vec<&Value> = said.as_array().unwrap().iter().filter(is_complaint).collect();
-        assert!(complaints.is_empty(), "{what}: {complaints:#?}");
+        said.as_array().unwrap().iter().filter(is_complaint).map(|line| line["message"].to_string()).collect()
     }
 
     /// The end of a test: the console has no error.

@@ -310,6 +310,42 @@ async fn an_operation_that_is_killed_again_and_again_changes_every_record_once(p
 }
 
 #[actix::test]
+async fn an_operation_whose_node_is_killed_is_carried_to_its_end_by_another_node() {
+    const EVENTS: usize = 1_000;
+    let Some(place) = Place::on_postgres() else { return };
+    let target = Target::new(|_| Reply::Now(400));
+    let handler = target.handler("target", "crash.*");
+    configure(&place, &format!("database.lease = \"2s\"\n{handler}concurrency = 50\n"));
+    let first = Node::serve(&place).await;
+    let the_first = first.get("/api/v1/nodes").await["items"][0]["id"].clone();
+    let mut nodes = [first, Node::serve(&place).await];
+    let ids: Vec<String> = (0..EVENTS).map(|n| n.to_string()).collect();
+    nodes[0].submit_all("crash.test", &ids).await;
+    nodes[0].until_count("FAILED_PERMANENT", EVENTS as u64).await;
+    let asked = json!({ "action": "discard", "filter": {}, "rate": 200 });
+    let (_, begun) = nodes[0].post("/api/v1/operations", &asked).await;
+    let path = format!("/api/v1/operations/{}", begun["id"].as_str().unwrap());
+    let (holder, done) = eventually("a node carries it", async || {
+        let operation = nodes[0].get(&path).await;
+        let done = operation["done"].as_u64().filter(|done| *done > 0)?;
+        Some((operation["node"].clone(), done))
+    })
+    .await;
+    assert!(done < EVENTS as u64, "it is to be killed in the middle");
+    let at = usize::from(holder != the_first);
+    nodes[at].process.kill9();
+    let survivor = &nodes[1 - at];
+    let ended = eventually("the other carries it to its end", async || {
+        Some(survivor.get(&path).await).filter(|operation| operation["state"] == "DONE")
+    })
+    .await;
+    assert_eq!((&ended["done"], &ended["skipped"], &ended["failed"]), (&json!(EVENTS), &json!(0), &json!(0)));
+    survivor.until_count("DISCARDED", EVENTS as u64).await;
+    assert_eq!(survivor.get("/api/v1/dead-letters/groups").await["items"], json!([]));
+    assert!(nodes[1 - at].terminate().await.success());
+}
+
+#[actix::test]
 async fn an_operation_is_about_what_was_dead_when_it_began() {
     let place = Place::new();
     let engine = Broken::default().on(place.engine()).start().await.unwrap();

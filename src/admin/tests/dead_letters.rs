@@ -35,6 +35,25 @@ async fn dead_letters_are_shown_by_what_went_wrong_and_then_one_by_one() {
 }
 
 #[actix::test]
+async fn more_groups_than_a_page_holds_are_on_the_next() {
+    let node = Node::start().await;
+    let many: Vec<_> = (0..101).map(|n| json!({ "type": format!("other.{n}") })).collect();
+    assert_eq!(node.post("/api/v1/events", json!(many)).await.status.as_u16(), 202);
+    for sort in ["", "sort=last_seen"] {
+        let first = node.get(&format!("/dead-letters?{sort}")).await.text;
+        let next = first.split("rel=\"next\"").next().unwrap().rsplit("href=\"").next().unwrap();
+        let next = next.split('"').next().unwrap().replace("&#38;", "&");
+        assert!(next.starts_with("/dead-letters?") && next.contains("after="), "{next}");
+        let second = node.get(&next).await.text;
+        let groups = |page: &str| page.matches("no handler is bound to other.").count();
+        assert_eq!((groups(&first), groups(&second)), (100, 1));
+        assert!(second.contains("First groups") && !second.contains("More groups"), "{second}");
+    }
+    assert_eq!(node.get("/dead-letters?after=x").await.said(), (400, "bad_cursor".to_owned()));
+    node.end().await;
+}
+
+#[actix::test]
 async fn those_that_are_chosen_are_changed_and_the_others_are_not() {
     let node = Node::start().await;
     let (one, two) = (node.settle(event("fail")).await, node.settle(event("fail")).await);

@@ -120,8 +120,6 @@ refusals! {
     OfADiscard = [ASKING, FINDING, RECEIVING, TEXTS, &[Code::NotADeadLetter], OPERATING, WRITING];
     /// What an operation on many records is refused with.
     OfMany = [ASKING, RECEIVING, TEXTS, &[Code::MissingBody, Code::TooMany], OPERATING, WRITING];
-    /// What a list of few rows is refused with.
-    OfAQuestion = [ASKING, READING];
     /// What the beginning of an operation is refused with.
     OfAnOperation = [ASKING, RECEIVING, TEXTS, &[Code::MissingBody], OPERATING, WRITING];
     /// What one operation is refused with.

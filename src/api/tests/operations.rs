@@ -40,7 +40,18 @@ async fn dead_letters_are_grouped_by_what_went_wrong() {
     let name = group["group"].as_str().unwrap();
     assert_eq!(ids(&node.get(&format!("{DEAD}?group={name}")).await), strings(&[second, first]));
     assert_eq!(node.get(&format!("{EVENTS}/{first}")).await.json()["group"], name);
-    assert_eq!(node.get(&format!("{GROUPS}?limit=1")).await.json()["more"], json!(true));
+    for sort in ["count", "last_seen"] {
+        let all = node.get(&format!("{GROUPS}?sort={sort}")).await.json();
+        assert_eq!(all["next_cursor"], Value::Null);
+        let first = node.get(&format!("{GROUPS}?sort={sort}&limit=1")).await.json();
+        assert_eq!((&first["items"][0], &first["more"]), (&all["items"][0], &json!(true)));
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let second = node.get(&format!("{GROUPS}?sort={sort}&limit=1&cursor={cursor}")).await.json();
+        assert_eq!((&second["items"], &second["next_cursor"]), (&json!([all["items"][1]]), &Value::Null));
+        let other = if sort == "count" { "last_seen" } else { "count" };
+        let strange = node.get(&format!("{GROUPS}?sort={other}&cursor={cursor}")).await;
+        assert_eq!(strange.said(), told(400, "bad_cursor"), "of another order");
+    }
     for wrong in ["sort=age", "final_status=COMPLETED", "limit=0"] {
         assert_eq!(node.get(&format!("{GROUPS}?{wrong}")).await.said(), told(400, "bad_parameter"), "{wrong}");
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::client::{Client, ClientArgs, Output};
+use super::super::listing::PageArgs;
 use super::super::problem::Failure;
 use super::super::{Exit, Screen, text};
 use crate::clock::Timestamp;
@@ -35,9 +36,9 @@ pub struct GroupsArgs {
     #[arg(long, ignore_case = true, value_parser = PossibleValuesParser::new(
           [FinalStatus::DeadLetter.as_str(), FinalStatus::NoHandler.as_str()]))]
     pub final_status: Option<String>,
-    /// How many at most, up to 250 [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
-    pub limit: Option<u32>,
+    /// Which part of the list.
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Which node to ask.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -62,10 +63,10 @@ pub(super) async fn run(args: &GroupsArgs, screen: &mut Screen<'_>) -> anyhow::R
         ("sort", Some(sort.to_owned())),
         ("handler", args.handler.clone()),
         ("final_status", args.final_status.as_ref().map(|end| end.to_ascii_uppercase())),
-        ("limit", args.limit.map(|limit| limit.to_string())),
     ];
+    let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let mut url = client.url(&["dead-letters", "groups"]);
-    url.query_pairs_mut().extend_pairs(given.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    url.query_pairs_mut().extend_pairs(given.chain(args.page.pairs()));
     let answer: Box<RawValue> = client.get(&url).await?;
     if args.client.output == Output::Json {
         screen.raw_json(&answer)?;
@@ -80,8 +81,8 @@ pub(super) async fn run(args: &GroupsArgs, screen: &mut Screen<'_>) -> anyhow::R
     let header = ["GROUP", "COUNT#", "HANDLER", "ERROR", "FIRST SEEN", "LAST SEEN"];
     let now = screen.now();
     screen.line(text::table(&header, items.iter().map(|item| row(item, now))))?;
-    if answer.get("more") == Some(&Value::Bool(true)) {
-        screen.note("There are more: ask again with a higher --limit, or for one --handler.");
+    if let Some(cursor) = answer.get("next_cursor").and_then(Value::as_str) {
+        screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
     }
     Ok(Exit::Done)
 }

@@ -243,14 +243,15 @@ async fn groups_say_what_dead_letters_have_in_common() {
         "title": "account <number> is closed", "sample": "account 7 is closed", "count": 12_431,
         "first_seen": "2026-01-05T07:02:20.000000Z", "last_seen": "2026-01-05T08:02:10.000000Z",
     });
-    let some = ResponseTemplate::new(200).set_body_json(json!({ "items": [group], "more": true }));
+    let some =
+        ResponseTemplate::new(200).set_body_json(json!({ "items": [group], "more": true, "next_cursor": "next" }));
     let newest = Mock::given(path("/api/v1/dead-letters/groups")).and(query_param("sort", "last_seen"));
     newest.and(query_param("handler", "billing")).respond_with(some).mount(&node).await;
-    let none = ResponseTemplate::new(200).set_body_json(json!({ "items": [], "more": false }));
+    let none = ResponseTemplate::new(200).set_body_json(json!({ "items": [], "more": false, "next_cursor": null }));
     Mock::given(path("/api/v1/dead-letters/groups")).respond_with(none).mount(&node).await;
     let ran = run(&node.uri(), &["dlq", "groups", "--handler", "billing", "--sort", "last-seen"]).await;
     insta::assert_snapshot!(ran.out);
-    assert!(ran.err.starts_with("There are more"), "{}", ran.err);
+    assert_eq!(ran.err, "There are more: ask again with --cursor next\n");
     let ran = run(&node.uri(), &["dlq", "groups"]).await;
     assert_eq!((ran.exit, ran.err.as_str()), (Ok(Exit::Done), "No dead letters match.\n"));
 }
@@ -299,7 +300,7 @@ fn handler(state: &str) -> Value {
 }
 
 #[tokio::test]
-async fn handlers_are_listed_paused_and_resumed() {
+async fn handlers_are_listed_paused_resumed_and_restarted() {
     let node = MockServer::start().await;
     let list = ResponseTemplate::new(200).set_body_json(json!({ "items": [handler("RUNNING")] }));
     Mock::given(method("GET")).and(path("/api/v1/handlers")).respond_with(list).mount(&node).await;
@@ -316,6 +317,10 @@ async fn handlers_are_listed_paused_and_resumed() {
     let ran = run(&node.uri(), &["handlers", "pause", "billing", "--reason", "closed", "--output", "json"]).await;
     assert_eq!((ran.exit.clone(), ran.json()), (Ok(Exit::Done), handler("PAUSED")));
     assert_eq!(bodies(&node).await, [json!({ "reason": "closed" })]);
+    post_answers(&node, "handlers/billing/restart", ResponseTemplate::new(200).set_body_json(handler("RUNNING"))).await;
+    let ran = run(&node.uri(), &["handlers", "restart", "billing", "--reason", "stuck"]).await;
+    assert!(ran.exit == Ok(Exit::Done) && ran.out.contains("RUNNING"), "{}{}", ran.out, ran.err);
+    assert_eq!(bodies(&node).await[1], json!({ "reason": "stuck" }));
     let told = run(&node.uri(), &["handlers", "resume", "order.*"]).await.exit.unwrap_err();
     assert!(told.contains("no handler `order.*`"), "{told}");
 }

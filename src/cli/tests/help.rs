@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 32] = [
         &[],
         &["dev"],
         &["serve"],
@@ -33,6 +33,7 @@ fn every_command_explains_itself_with_examples() {
         &["handlers"],
         &["handlers", "pause"],
         &["handlers", "resume"],
+        &["handlers", "restart"],
         &["actors"],
         &["audit"],
         &["stats"],

@@ -85,7 +85,7 @@ impl Reception {
         };
         event.source.get_or_insert(source);
         let id = self.hint(&event).unwrap_or_else(|| self.pool.clock.new_id());
-        Arrival { id, event, flaw, origin, redelivered }
+        Arrival { id, event, flaw, origin, redelivered, remade: None }
     }
 
     /// The id that whoever published the event has promised for its record. It comes from outside: what it may not be is

@@ -58,12 +58,48 @@ pub enum GroupOrder {
     LastSeen,
 }
 
+/// Where a page of groups ended. Groups grow and shrink meanwhile: one that has overtaken this place is not on the pages
+/// after it, one that has fallen behind it is there again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEnd {
+    /// What the last group was ordered by: how many it had, or when it grew last.
+    pub place: i64,
+    /// The last group itself.
+    pub group: String,
+}
+
+impl GroupOrder {
+    /// Where a page ends that ends with this group.
+    #[must_use]
+    pub fn end(self, last: &Group) -> GroupEnd {
+        let place = match self {
+            Self::Count => last.count,
+            Self::LastSeen => last.last_seen.0,
+        };
+        GroupEnd { place, group: last.group.clone() }
+    }
+}
+
 impl Reads {
     /// Up to `limit` groups that are not empty.
     ///
     /// # Errors
     /// The database's.
     pub async fn groups(&self, filter: &GroupFilter, order: GroupOrder, limit: u64) -> Result<Vec<Group>, DbErr> {
+        self.groups_after(None, filter, order, limit).await
+    }
+
+    /// The same, those after the end of the page before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn groups_after(
+        &self,
+        after: Option<&GroupEnd>,
+        filter: &GroupFilter,
+        order: GroupOrder,
+        limit: u64,
+    ) -> Result<Vec<Group>, DbErr> {
         // What a node's share does not know, another's does: only the sum can be asked about.
         let (mut having, mut values) = (String::from("SUM(n) > 0"), Vec::<Value>::new());
         let mut also = |column: &str, value: Option<&str>| {
@@ -77,9 +113,13 @@ impl Reads {
         let only = if filter.group.is_some() { "WHERE fingerprint = ?" } else { "" };
         values.splice(0..0, filter.group.as_deref().map(Value::from));
         let order = match order {
-            GroupOrder::Count => "total",
-            GroupOrder::LastSeen => "seen_last",
+            GroupOrder::Count => "SUM(n)",
+            GroupOrder::LastSeen => "MAX(last_seen)",
         };
+        if let Some(GroupEnd { place, group }) = after {
+            having.push_str(&format!(" AND ({order} < ? OR ({order} = ? AND fingerprint > ?))"));
+            values.extend([Value::from(*place), Value::from(*place), Value::from(group.as_str())]);
+        }
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
         let sql = format!(
             "SELECT fingerprint, CAST(SUM(n) AS bigint) AS total, MAX(handler_name) AS handler, \

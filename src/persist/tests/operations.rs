@@ -106,8 +106,30 @@ async fn groups_are_found_by_what_they_have_in_common(place: Place) {
     assert_eq!(by(GroupFilter { group: group.clone(), ..all() }, GroupOrder::Count).await, ["b"]);
     let listed = reads.list(&Filter { group, ..Filter::default() }, None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), [new]);
-    assert_eq!(reads.groups(&all(), GroupOrder::Count, 1).await.unwrap().len(), 1);
     assert_ne!(old, new);
+}
+
+on_each_ledger!(pages_of_groups_do_not_overlap_in_either_order);
+async fn pages_of_groups_do_not_overlap_in_either_order(place: Place) {
+    let desk = desk(place).await;
+    for (id, error) in [("1", "a"), ("2", "b"), ("3", "c"), ("4", "c"), ("5", "d"), ("6", "b")] {
+        desk.dead(id, error).await;
+    }
+    let reads = desk.persist.reads();
+    for order in [GroupOrder::Count, GroupOrder::LastSeen] {
+        let whole = reads.groups(&GroupFilter::default(), order, 10).await.unwrap();
+        assert_eq!(whole.len(), 4);
+        let (mut seen, mut after) = (Vec::new(), None);
+        while let Some(last) = {
+            let page = reads.groups_after(after.as_ref(), &GroupFilter::default(), order, 1).await.unwrap();
+            assert!(page.len() <= 1);
+            page.into_iter().next()
+        } {
+            after = Some(order.end(&last));
+            seen.push(last);
+        }
+        assert_eq!(seen, whole, "{order:?}");
+    }
 }
 
 on_each_ledger!(what_a_node_that_is_gone_had_counted_counts_on);
