@@ -5,10 +5,12 @@
 
 mod bus;
 mod embedded;
+mod kafka;
 mod load;
 mod messages;
 mod rabbitmq;
 mod settlement;
 
 use embedded::Embedded;
+use kafka::Topics;
 pub use messages::real_events;
