@@ -13,4 +13,3 @@ mod settlement;
 
 use embedded::Embedded;
 use kafka::Topics;
-pub use messages::real_events;

@@ -14,7 +14,7 @@ use evenkeel::bus::Kind;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
@@ -224,13 +224,6 @@ impl Client {
         })
         .await
     }
-}
-
-/// The value of a header, as a text.
-pub fn header(message: &OwnedMessage, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let found = headers.iter().find(|header| header.key == name)?;
-    Some(String::from_utf8(found.value?.to_vec()).unwrap())
 }
 
 /// A server that one test has for itself, to stop it and start it again.

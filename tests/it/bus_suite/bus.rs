@@ -155,7 +155,8 @@ pub trait Bus: Sized {
     /// The same as lines of a file, keys with dots, for so many listeners.
     fn toml(&self, listeners: usize) -> String;
 
-    /// More such lines: each listener takes a few messages at a time, and the broker soon hears of what is settled.
+    /// More such lines, if it takes any: each listener takes a few messages at a time, and the broker soon hears of what
+    /// is settled.
     fn in_small_steps(&self) -> &'static str;
 
     /// The same bus for an engine whose broker can be kept from hearing what is settled: by a line that swallows it, or

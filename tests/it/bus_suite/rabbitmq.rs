@@ -27,11 +27,12 @@ impl Bus for Rabbit {
     }
 
     fn toml(&self, listeners: usize) -> String {
-        self.toml().replace("listener.concurrency = 2", &format!("listener.concurrency = {listeners}"))
+        let toml = self.toml().replace("listener.concurrency = 2", &format!("listener.concurrency = {listeners}"));
+        format!("{toml}rabbitmq.prefetch = 10\n")
     }
 
     fn in_small_steps(&self) -> &'static str {
-        "rabbitmq.prefetch = 10\n"
+        ""
     }
 
     async fn unheard(&self) -> (Option<Line>, Self) {

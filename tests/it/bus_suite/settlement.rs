@@ -103,6 +103,23 @@ async fn what_was_committed_and_not_settled_comes_again_and_is_neither_handled_n
     bus.end().await;
 }
 
+on_each_bus!(a_second_send_is_handled_once_and_has_a_row_that_points_at_the_first);
+async fn a_second_send_is_handled_once_and_has_a_row_that_points_at_the_first<B: Bus>(bus: B, place: Place) {
+    let target = Target::new(|_| Reply::Now(200));
+    configure(&place, &format!("{}{}", bus.toml(1), target.handler("target", "*")));
+    let mut node = Node::serve(&place).await;
+    for _ in 0..2 {
+        assert!(bus.publish(&node, &numbered(0..1)).await.is_empty());
+    }
+    node.until_count("DUPLICATE", 1).await;
+    node.until_count("SUCCESS", 1).await;
+    let (first, second) = (node.list("status=SUCCESS").await.remove(0), node.list("status=DUPLICATE").await.remove(0));
+    assert_eq!(second["duplicate_of"], first["id"]);
+    assert_eq!(target.seen().len(), 1);
+    assert!(node.terminate().await.success());
+    bus.end().await;
+}
+
 /// What the ledger refuses, whatever it is kept as.
 const REFUSED: &str = "refuse-me";
 
