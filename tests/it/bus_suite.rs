@@ -5,10 +5,11 @@
 
 mod bus;
 mod embedded;
+mod kafka;
 mod load;
 mod messages;
 mod rabbitmq;
 mod settlement;
 
 use embedded::Embedded;
-pub use messages::real_events;
+use kafka::Topics;

@@ -14,7 +14,7 @@ use evenkeel::bus::Kind;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,6 +33,7 @@ fn left_out<T>(why: &str) -> Option<T> {
 }
 
 /// Two topics and a group that nobody else uses.
+#[derive(Clone)]
 pub struct Kafka {
     pub brokers: String,
     pub topic: String,
@@ -83,9 +84,12 @@ impl Kafka {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("group.id", &self.group);
         Client {
-            producer: config.clone().set("acks", "all").create().unwrap(),
-            reader: config.create().unwrap(),
+            // Whoever wants a few messages at a time can have them: the broker hands out what was sent together.
+            producer: config.clone().set("acks", "all").set("batch.num.messages", "10").create().unwrap(),
+            // It looks, and leaves the group's offsets alone.
+            reader: config.clone().set("enable.auto.commit", "false").create().unwrap(),
             admin: config.create().unwrap(),
+            group: self.group.clone(),
         }
     }
 
@@ -100,9 +104,9 @@ impl Kafka {
         self.client().lag(&self.topic)
     }
 
-    /// Takes the topics away. Nothing may be left in that of the events.
+    /// Takes the topics away. Nothing may be left in that of the events; an engine that still runs commits at its pace.
     pub async fn end(self) {
-        assert_eq!(self.lag(), 0, "messages are left");
+        eventually("no message is left", async || (self.lag() == 0).then_some(())).await;
         let topics = [self.topic.as_str(), &self.dlq];
         self.client().admin.delete_topics(&topics, &AdminOptions::new()).await.unwrap();
     }
@@ -113,6 +117,7 @@ pub struct Client {
     producer: FutureProducer,
     reader: BaseConsumer,
     admin: AdminClient<DefaultClientContext>,
+    group: String,
 }
 
 impl Client {
@@ -126,11 +131,32 @@ impl Client {
         (sent.partition, sent.offset)
     }
 
+    /// Publishes, in turn to each partition; the broker has all of it when this returns.
+    pub async fn publish_all(&self, topic: &str, messages: Vec<(OwnedHeaders, &[u8])>) {
+        let partitions = self.partitions(topic);
+        let sent = messages.into_iter().enumerate().map(|(number, (headers, value))| {
+            let partition = i32::try_from(number % partitions).unwrap();
+            let record = FutureRecord::<[u8], [u8]>::to(topic).partition(partition).headers(headers).payload(value);
+            self.producer.send_result(record).unwrap_or_else(|(error, _)| panic!("{error}"))
+        });
+        for sent in sent.collect::<Vec<_>>() {
+            sent.await.unwrap().unwrap();
+        }
+    }
+
+    /// Makes a topic.
     pub async fn make(&self, topic: &str, partitions: i32) {
         let topics = [NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))];
         let made = self.admin.create_topics(&topics, &AdminOptions::new()).await.unwrap();
         made.into_iter().for_each(|made| drop(made.unwrap()));
         eventually("the topic is there", async || (self.partitions(topic) > 0).then_some(())).await;
+    }
+
+    /// How many members its group has, once all of them have their share.
+    pub fn members(&self) -> Option<usize> {
+        let groups = self.reader.fetch_group_list(Some(&self.group), ANSWER).unwrap();
+        let group = groups.groups().iter().find(|group| group.state() == "Stable")?;
+        Some(group.members().len())
     }
 
     /// How many partitions a topic has.
@@ -142,6 +168,23 @@ impl Client {
 
     /// How many messages of a topic its group has not committed.
     pub fn lag(&self, topic: &str) -> i64 {
+        self.rest(topic).into_iter().map(|(_, from, to)| to - from).sum()
+    }
+
+    /// All of what its group has not committed, partition by partition.
+    pub async fn uncommitted(&self, topic: &str) -> Vec<Vec<u8>> {
+        let mut values = Vec::new();
+        for (partition, from, to) in self.rest(topic) {
+            self.go_to(topic, partition, from);
+            for _ in from..to {
+                values.push(self.next().await.payload().unwrap_or_default().to_vec());
+            }
+        }
+        values
+    }
+
+    /// Of each partition, from where to where its group has not committed it.
+    fn rest(&self, topic: &str) -> Vec<(i32, i64, i64)> {
         let mut asked = TopicPartitionList::new();
         for partition in 0..self.partitions(topic) {
             asked.add_partition(topic, i32::try_from(partition).unwrap());
@@ -149,9 +192,9 @@ impl Client {
         let committed = self.reader.committed_offsets(asked, ANSWER).unwrap();
         let of_partition = |(partition, committed): (i32, Offset)| {
             let (low, high) = self.reader.fetch_watermarks(topic, partition, ANSWER).unwrap();
-            high - if let Offset::Offset(committed) = committed { committed } else { low }
+            (partition, if let Offset::Offset(committed) = committed { committed } else { low }, high)
         };
-        committed.elements().iter().map(|element| of_partition((element.partition(), element.offset()))).sum()
+        committed.elements().iter().map(|element| of_partition((element.partition(), element.offset()))).collect()
     }
 
     /// How many messages a topic has.
@@ -164,21 +207,23 @@ impl Client {
     /// Waits for the message at this offset of the first partition.
     pub async fn read(&self, topic: &str, offset: i64) -> OwnedMessage {
         eventually("a message arrives", async || (self.depth(topic) > offset).then_some(())).await;
+        self.go_to(topic, 0, offset);
+        self.next().await
+    }
+
+    /// Reads from there on.
+    fn go_to(&self, topic: &str, partition: i32, offset: i64) {
         let mut place = TopicPartitionList::new();
-        place.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
+        place.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
         self.reader.assign(&place).unwrap();
-        eventually("it is read", async || {
+    }
+
+    async fn next(&self) -> OwnedMessage {
+        eventually("a message is read", async || {
             self.reader.poll(Duration::from_millis(10)).and_then(Result::ok).map(|message| message.detach())
         })
         .await
     }
-}
-
-/// The value of a header, as a text.
-pub fn header(message: &OwnedMessage, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let found = headers.iter().find(|header| header.key == name)?;
-    Some(String::from_utf8(found.value?.to_vec()).unwrap())
 }
 
 /// A server that one test has for itself, to stop it and start it again.

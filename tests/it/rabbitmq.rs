@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use evenkeel::lifecycle::Status;
-use evenkeel::{Engine, Event, HandlerError, NewEvent, Payload};
+use evenkeel::{Engine, Event, HandlerError, Payload};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::harness::{Place, eventually, settled, stop};
+use crate::harness::{Place, eventually, stop};
 use crate::rabbit::Rabbit;
 
 pub type Seen = Arc<Mutex<Vec<Event<Payload>>>>;
@@ -37,11 +37,6 @@ async fn count(engine: &Engine, status: Status) -> i64 {
 pub async fn until_count(engine: &Engine, status: Status, expected: i64) {
     let what = format!("{expected} records are {status}");
     eventually(&what, async || (count(engine, status).await == expected).then_some(())).await;
-}
-
-/// How many messages were settled as this.
-pub fn deliveries(engine: &Engine, outcome: &str) -> u64 {
-    engine.metrics().deliveries.with_label_values(&[outcome]).get()
 }
 
 fn headers(entries: &[(&str, &str)]) -> FieldTable {
@@ -115,28 +110,6 @@ async fn a_promised_id_is_a_hint_and_no_authority() {
     let first = records.iter().find(|record| record.id == promised).unwrap();
     assert_eq!(first.event_id, "0");
     assert!(records.iter().all(|record| record.id != Uuid::nil() && record.id.to_string() != future));
-    stop(engine).await;
-    rabbit.end().await;
-}
-
-#[actix::test]
-async fn what_died_on_another_bus_is_not_published() {
-    let Some(rabbit) = Rabbit::start() else { return };
-    let place = Place::new();
-    let give_up = |_: Event<Payload>| std::future::ready(Err(HandlerError::permanent("no")));
-    let engine = place.engine().handler_fn("dead", give_up).start().await.unwrap();
-    let first = engine.submit(NewEvent::raw("dead", Payload::default())).await.unwrap().id;
-    settled(&engine, first).await;
-    stop(engine).await;
-    let mut config = place.config();
-    rabbit.configure(&mut config);
-    let engine = Engine::builder().config(config).handler_fn("dead", give_up).start().await.unwrap();
-    let second = engine.submit(NewEvent::raw("dead", Payload::default())).await.unwrap().id;
-    let client = rabbit.client().await;
-    let letter = client.take(&rabbit.dlq).await.delivery;
-    let headers = letter.properties.headers().clone().unwrap();
-    assert_eq!(headers.inner().get("evenkeel_record_id"), Some(&AMQPValue::LongString(second.to_string().into())));
-    assert_eq!(client.depth(&rabbit.dlq).await, 0);
     stop(engine).await;
     rabbit.end().await;
 }

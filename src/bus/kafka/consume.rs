@@ -23,8 +23,12 @@ use crate::bus::{Delivery, Link};
 /// Longest wait between two tries to listen.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Longest wait for a message, or for somebody who wants one.
+/// Longest wait for a message.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long nobody may want a batch before the partitions are paused. Most accepts are shorter, and a pause is dear: the
+/// client throws away what it has fetched, and fetches it again.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
 /// How long an accept in flight may hold up a rebalance.
 const LAST_ACCEPT: Duration = Duration::from_secs(5);
@@ -121,7 +125,7 @@ impl Turns<'_> {
 
     /// One batch for who wants one; as long as nobody does, only signs of life.
     fn turn(&mut self) -> Result<(), String> {
-        let wanted = self.hatch.wait_for_want(TICK);
+        let wanted = self.hatch.wait_for_want(PAUSE_AFTER);
         self.store(&self.hatch.settled());
         if !wanted {
             self.pause();

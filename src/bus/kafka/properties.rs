@@ -133,6 +133,8 @@ pub(super) fn of_consumer(config: &Config) -> ClientConfig {
     client.set("heartbeat.interval.ms", "2000");
     // What one listener may hold beside its batch.
     client.set("queued.max.messages.kbytes", "4096");
+    // When that is full, or was a moment ago. The client's own second would make it a limit of 4 MiB a second.
+    client.set("fetch.queue.backoff.ms", "10");
     client.set("statistics.interval.ms", "1000");
     with_properties(client, config)
 }

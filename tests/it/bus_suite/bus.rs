@@ -13,7 +13,7 @@ use crate::process::Node;
 macro_rules! on_each_bus {
     ($test:ident) => {
         mod $test {
-            use crate::bus_suite::Embedded;
+            use crate::bus_suite::{Embedded, Topics};
             use crate::rabbit::Rabbit;
             crate::bus_suite::bus::variants! {
                 $test:
@@ -21,6 +21,8 @@ macro_rules! on_each_bus {
                 embedded_on_postgres(Embedded, Place::on_postgres()),
                 rabbitmq_on_sqlite(Rabbit, Some(Place::new())),
                 rabbitmq_on_postgres(Rabbit, Place::on_postgres()),
+                kafka_on_sqlite(Topics, Some(Place::new())),
+                kafka_on_postgres(Topics, Place::on_postgres()),
             }
         }
     };
@@ -31,11 +33,14 @@ pub(crate) use on_each_bus;
 macro_rules! on_each_broker {
     ($test:ident) => {
         mod $test {
+            use crate::bus_suite::Topics;
             use crate::rabbit::Rabbit;
             crate::bus_suite::bus::variants! {
                 $test:
                 rabbitmq_on_sqlite(Rabbit, Some(Place::new())),
                 rabbitmq_on_postgres(Rabbit, Place::on_postgres()),
+                kafka_on_sqlite(Topics, Some(Place::new())),
+                kafka_on_postgres(Topics, Place::on_postgres()),
             }
         }
     };
@@ -49,6 +54,13 @@ macro_rules! on_each_broker_alone {
             #[actix::test]
             async fn rabbitmq() {
                 if let Some(bus) = crate::rabbit::Rabbit::start() {
+                    super::$test(bus).await;
+                }
+            }
+
+            #[actix::test]
+            async fn kafka() {
+                if let Some(bus) = <crate::bus_suite::Topics as crate::bus_suite::bus::Bus>::start() {
                     super::$test(bus).await;
                 }
             }
@@ -140,11 +152,19 @@ pub trait Bus: Sized {
     /// Makes it the bus.
     fn configure(&self, config: &mut Config);
 
-    /// The same as lines of a file, keys with dots, for so many listeners that hold a few messages each.
+    /// The same as lines of a file, keys with dots, for so many listeners.
     fn toml(&self, listeners: usize) -> String;
 
-    /// The same bus over a line that can swallow what is settled, if it can be reached over one.
-    async fn over_a_line(&self) -> (Option<Line>, Self);
+    /// More such lines, if it takes any: each listener takes a few messages at a time, and the broker soon hears of what
+    /// is settled.
+    fn in_small_steps(&self) -> &'static str;
+
+    /// The same bus for an engine whose broker can be kept from hearing what is settled: by a line that swallows it, or
+    /// from the start where there can be no line between the two.
+    async fn unheard(&self) -> (Option<Line>, Self);
+
+    /// Waits until so many listeners share it.
+    async fn until_shared(&self, listeners: usize);
 
     /// Publishes in order. Gives back what was not taken, or may not have been: a client sends that again.
     async fn publish(&self, node: &Node, messages: &[Raw]) -> Vec<Raw>;

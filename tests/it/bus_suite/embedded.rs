@@ -31,9 +31,15 @@ impl Bus for Embedded {
         String::new()
     }
 
-    async fn over_a_line(&self) -> (Option<Line>, Self) {
+    fn in_small_steps(&self) -> &'static str {
+        ""
+    }
+
+    async fn unheard(&self) -> (Option<Line>, Self) {
         (None, Self)
     }
+
+    async fn until_shared(&self, _: usize) {}
 
     async fn publish(&self, node: &Node, messages: &[Raw]) -> Vec<Raw> {
         let mut left = Vec::new();

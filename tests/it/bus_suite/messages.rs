@@ -1,13 +1,13 @@
 //! What goes over a bus arrives as it was: events, what is no event, dead letters, and the trace through all of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use evenkeel::ingest::decode::decode_object;
 use evenkeel::lifecycle::Status;
-use evenkeel::{Engine, Event, NewEvent, Payload};
+use evenkeel::{Engine, Event, HandlerError, NewEvent, Payload};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::process::{Node, configure};
 use crate::target::{Reply, Target};
 
 /// The real events, as they would be submitted.
-pub fn real_events() -> Vec<NewEvent> {
+fn real_events() -> Vec<NewEvent> {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
     let files = ["chemical-status.ndjson.gz", "github-webhooks.ndjson.gz"];
     let lines = files.into_iter().flat_map(|file| {
@@ -48,6 +48,7 @@ async fn the_real_events_come_out_as_they_went_in_with_the_ids_that_were_answere
         }
     }
     eventually("all of it is handled", async || (seen.lock().unwrap().len() == 1_329).then_some(())).await;
+    let mut positions = HashSet::new();
     for (sent, accepted) in events.iter().zip(&accepted) {
         // Who has an answer of a broker has no record yet.
         assert!(!accepted.duplicate && (!B::capabilities().broker || accepted.status == Status::Pending));
@@ -55,7 +56,8 @@ async fn the_real_events_come_out_as_they_went_in_with_the_ids_that_were_answere
         assert_eq!((record.status, record.attempt_count), (Status::Success, 1));
         assert_eq!((&record.event_id, &record.source), (&accepted.event_id, &accepted.source));
         assert_eq!(record.origin.topic.is_some(), B::capabilities().broker);
-        assert_eq!(record.origin.offset.is_some(), B::capabilities().positions);
+        let position = record.origin.partition.zip(record.origin.offset);
+        assert_eq!(position.is_some_and(|position| positions.insert(position)), B::capabilities().positions);
         let got = seen.lock().unwrap().remove(&format!("{} {}", accepted.source, accepted.event_id)).unwrap();
         let mut extensions = got.extensions;
         let promised = extensions.remove("evenkeelid");
@@ -78,7 +80,7 @@ async fn what_is_no_event_is_kept_with_its_bytes_or_left_to_its_sender_and_stops
     let mut node = Node::serve(&place).await;
     let oversized = Raw::event("good", "huge", &format!("\"{}\"", "x".repeat(1_000)));
     let cases = [
-        (Raw::json(&b"\x00\xff\xfe poison"[..]), "this is not UTF-8"),
+        (Raw::json(&b"\x00\xff\xfe poison"[..]).header("x-sender", "a"), "this is not UTF-8"),
         (Raw::json(&b"{\"data\":1"[..]), "this is not well-formed JSON"),
         (Raw::json(&b"{\"data\":1}"[..]), "`type` is missing"),
         (oversized, "`server.body_limit` is 1000"),
@@ -99,6 +101,8 @@ async fn what_is_no_event_is_kept_with_its_bytes_or_left_to_its_sender_and_stops
         assert_eq!(record["final_status"], "FAILED");
         assert_eq!(record["origin"]["topic"].is_string(), B::capabilities().broker, "{record}");
         assert_eq!(record["origin"]["offset"].is_number(), B::capabilities().positions, "{record}");
+        let is_first = record["error"].as_str().unwrap().starts_with("this is not UTF-8");
+        assert_eq!(record["extensions"]["x-sender"] == "a", is_first, "{record}");
     }
     assert_eq!(node.metric("evenkeel_alerts_total{alert=\"invalid\"}").await, Some(kept as f64));
     assert!(node.terminate().await.success());
@@ -158,7 +162,7 @@ async fn a_death_is_published_once_with_what_it_was_and_why<B: Bus>(bus: B, plac
     let mut node = Node::serve(&place).await;
     let event = json!({
         "specversion": "1.0", "id": "d-1", "source": "/suite", "type": "dead", "subject": "x", "traceparent": parent(),
-        "time": "2026-01-05T08:02:20+01:00", "datacontenttype": "text/plain", "data": "hello €"
+        "time": "2026-01-05T08:02:20+01:00", "datacontenttype": "text/plain", "data": "hello €", "partitionkey": "k"
     });
     let structured = Raw { content_type: "application/cloudevents+json", ..Raw::json(event.to_string()) };
     // What is INVALID is no dead letter, and what has no handler is none either.
@@ -167,7 +171,7 @@ async fn a_death_is_published_once_with_what_it_was_and_why<B: Bus>(bus: B, plac
     let record = node.list("final_status=DEAD_LETTER").await.remove(0);
     let expected = json!({
         "specversion": "1.0", "id": "d-1", "source": "/suite", "type": "dead", "subject": "x", "traceparent": parent(),
-        "time": "2026-01-05T08:02:20+01:00"
+        "time": "2026-01-05T08:02:20+01:00", "partitionkey": "k"
     });
     assert_eq!(Value::Object(letter.attributes), expected);
     assert_eq!((letter.content_type.as_deref(), &letter.body[..]), (Some("text/plain"), "hello €".as_bytes()));
@@ -202,6 +206,23 @@ async fn a_death_is_published_once_with_what_it_was_and_why<B: Bus>(bus: B, plac
     assert_eq!(bus.letter().await.attributes["id"], "2");
     assert_eq!(bus.letters().await, 0);
     assert!(node.terminate().await.success());
+    bus.end().await;
+}
+
+on_each_broker!(what_died_on_another_bus_is_not_published);
+async fn what_died_on_another_bus_is_not_published<B: Bus>(bus: B, place: Place) {
+    let give_up = |_: Event<Payload>| std::future::ready(Err(HandlerError::permanent("no")));
+    let engine = place.engine().handler_fn("dead", give_up).start().await.unwrap();
+    let first = engine.submit(NewEvent::raw("dead", Payload::default())).await.unwrap().id;
+    settled(&engine, first).await;
+    stop(engine).await;
+    let mut config = place.config();
+    bus.configure(&mut config);
+    let engine = Engine::builder().config(config).handler_fn("dead", give_up).start().await.unwrap();
+    let second = engine.submit(NewEvent::raw("dead", Payload::default())).await.unwrap().id;
+    assert_eq!(bus.letter().await.headers["evenkeel_record_id"], second.to_string());
+    assert_eq!(bus.letters().await, 0);
+    stop(engine).await;
     bus.end().await;
 }
 

@@ -31,9 +31,18 @@ impl Bus for Rabbit {
         format!("{toml}rabbitmq.prefetch = 10\n")
     }
 
-    async fn over_a_line(&self) -> (Option<Line>, Self) {
+    fn in_small_steps(&self) -> &'static str {
+        ""
+    }
+
+    async fn unheard(&self) -> (Option<Line>, Self) {
         let (line, far) = self.over_a_line().await;
         (Some(line), far)
+    }
+
+    async fn until_shared(&self, listeners: usize) {
+        let (client, wanted) = (self.client().await, u32::try_from(listeners).unwrap());
+        eventually("all listen", async || (client.listeners(&self.queue).await == wanted).then_some(())).await;
     }
 
     async fn publish(&self, _: &Node, messages: &[Raw]) -> Vec<Raw> {
