@@ -4,15 +4,16 @@
 //   data-hide="value"     hidden while the text is this value
 //   data-refresh          this region is loaded again when something has changed; it needs an id
 //
-// The stream is closed while the tab is hidden, and while the reader has paused it. Other modules hear of each message
-// by the event `evenkeel:live` of the document, whose detail holds all values.
+// The stream is closed while the tab is hidden, and while the reader has paused it. Other modules hear by the event
+// `evenkeel:news` of the document that something has changed since the page was made.
 
 const button = document.getElementById("live");
-const WORDS = { on: "Live", wait: "Connecting", paused: "Paused", off: "Off" };
+const WORDS = { on: "Live", wait: "Connecting", lost: "No connection", paused: "Paused" };
 let stream = null;
 let paused = false;
 let version = null;
 let loading = false;
+let stale = false;
 
 function show(state) {
   button.dataset.state = state;
@@ -27,7 +28,7 @@ function open() {
   stream.onopen = () => show("on");
   // The browser connects again by itself, unless the server has refused.
   stream.onerror = () => {
-    show(stream && stream.readyState === EventSource.CLOSED ? "off" : "wait");
+    show("lost");
     if (stream && stream.readyState === EventSource.CLOSED) {
       close();
       setTimeout(open, 5000);
@@ -55,17 +56,24 @@ function apply(values) {
     if (element.dataset.state !== undefined) element.dataset.state = value;
     if (element.dataset.hide !== undefined) element.hidden = value === element.dataset.hide;
   }
-  if (version !== null && values.version !== version) refresh();
+  // A version is the moment of a change: the first may be older than the page, or have come after it was made.
+  const made = Number(document.documentElement.dataset.now);
+  const isNews = version === null ? Number(values.version) > made : values.version !== version;
   version = values.version;
-  document.dispatchEvent(new CustomEvent("evenkeel:live", { detail: values }));
+  if (isNews) {
+    refresh();
+    document.dispatchEvent(new Event("evenkeel:news"));
+  }
 }
 
-// Somebody who works in a region is not disturbed: it is left as it is until the next change.
+// Somebody who works in a region is not disturbed: it is left as it is until it has been left and something changes.
 function isInUse(region) {
-  return region.contains(document.activeElement) || region.querySelector("details[open]") !== null;
+  return region.contains(document.activeElement) || region.querySelector("details[open], :active") !== null;
 }
 
 async function refresh() {
+  // What changes while the page is loaded again may be the last change for long: it is loaded once more then.
+  stale = loading;
   const regions = [...document.querySelectorAll("[data-refresh]")].filter((region) => !isInUse(region));
   if (regions.length === 0 || loading) return;
   loading = true;
@@ -81,6 +89,7 @@ async function refresh() {
     // The stream says that the server is away.
   } finally {
     loading = false;
+    if (stale) refresh();
   }
 }
 

@@ -2,9 +2,12 @@
 
 const list = document.getElementById("events");
 let asking = false;
-let version = null;
+let stale = false;
 
 async function look() {
+  // What comes while it is looked may be the last for long: it is looked once more then.
+  stale = asking;
+  if (asking) return;
   asking = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
@@ -13,11 +16,13 @@ async function look() {
     const known = new Set([...list.querySelectorAll("tr[data-id]")].map((row) => row.dataset.id));
     const rows = [...page.querySelectorAll("#events tr[data-id]")];
     const fresh = rows.filter((row) => !known.has(row.dataset.id)).length;
-    if (fresh > 0) announce(fresh === rows.length ? `${fresh} or more new` : `${fresh} new`);
+    const isWhole = fresh < rows.length || !page.querySelector('.paging [rel="next"]');
+    if (fresh > 0) announce(isWhole ? `${fresh} new` : `${fresh} or more new`);
   } catch {
     // The stream says that the server is away.
   } finally {
     asking = false;
+    if (stale) look();
   }
 }
 
@@ -35,9 +40,4 @@ function announce(text) {
 }
 
 // Older pages do not change at their head.
-if (list && !new URLSearchParams(location.search).has("cursor")) {
-  document.addEventListener("evenkeel:live", ({ detail }) => {
-    if (version !== null && detail.version !== version && !asking) look();
-    version = detail.version;
-  });
-}
+if (list && !new URLSearchParams(location.search).has("cursor")) document.addEventListener("evenkeel:news", look);

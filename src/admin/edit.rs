@@ -133,7 +133,7 @@ async fn submit(
         return Err(Problem::new(Code::MalformedJson, format!("the data is not well-formed JSON: {error}")));
     }
     let (intake, pool, original) = (state.intake.clone(), state.pool.clone(), record.id);
-    let (edit, discards, operator) = (fields.edit(), fields.discards, operator::of(request, given, &None));
+    let (edit, discards, operator) = (fields.edit(), fields.discards, operator::of_form(request, given));
     carry_out(async move { dead_letter::resubmit(&intake, &pool, original, edit, discards, &operator).await }).await
 }
 

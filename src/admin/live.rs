@@ -12,11 +12,12 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{self, Stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::shown;
 use super::standing::Standing;
 use crate::api::State;
+use crate::persist::OperationRecord;
 
 /// So many streams at a time.
 const MOST: usize = 64;
@@ -26,6 +27,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// So often something is sent, so that nobody on the way takes the connection for a dead one.
 const PING: Duration = Duration::from_secs(15);
+
+/// So many of the newest operations are followed.
+const OPERATIONS: u64 = 20;
+
+/// How long the ledger may think before operations are left out.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// After so many milliseconds a browser that lost its stream asks for another.
 const RETRY: &str = "retry: 2000\n\n";
@@ -143,7 +150,8 @@ fn look_while_somebody_listens(state: &Data<State>) {
 
 /// Says how everything stands, if it has changed.
 async fn look(state: &State) {
-    let values = Standing::of(state).await.values(state);
+    let mut values = Standing::of(state).await.values(state);
+    values.extend(operations(state).await.map(|all| ("operations".to_owned(), all)));
     let uptime = shown::span(state.pool.clock.now().since(state.started_at));
     state.live.latest.send_if_modified(|said| {
         if said.values == values {
@@ -157,4 +165,13 @@ async fn look(state: &State) {
         *said = Arc::new(Said { id, json: json.unwrap_or_default(), values });
         true
     });
+}
+
+/// How far the newest operations have come, in one text: the pages that show them are loaded again when it changes.
+async fn operations(state: &State) -> Option<String> {
+    let newest = timeout(PATIENCE, state.reads().operations(None, None, OPERATIONS)).await.ok()?.ok()?;
+    let told = |operation: &OperationRecord| {
+        format!("{} {}", operation.state, operation.done + operation.skipped + operation.failed)
+    };
+    Some(newest.iter().map(told).collect::<Vec<_>>().join(", "))
 }

@@ -1,16 +1,17 @@
-//! A real browser: headless Chromium, driven over its driver, each in a folder of its own.
-//!
-//! The few verbs of the driver's protocol (WebDriver) that are needed are spoken here: a client of it wants `serde_json`
-//! to keep the order of members, and what is tested would be another program than what runs.
+//! A real browser: headless Chromium, driven over its driver by fantoccini, each in a folder of its own.
 //!
 //! A test says what it does with the page; at its end [`Browser::quit`] fails it if the console had an error or the
 //! page's policy was broken. Nothing of it outlives its test.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::{Method, Url};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +33,7 @@ const ARGUMENTS: [&str; 10] = [
     "--hide-scrollbars",
 ];
 
+<<<<<<< HEAD
 /// Where the browser is: its own times are not UTC, wherever the tests run.
 pub const ZONE: (&str, &str) = ("Asia/Kolkata", "+05:30");
 
@@ -45,12 +47,16 @@ pub struct Look {
     /// Without the pages' scripts.
     pub scriptless: bool,
 }
+=======
+/// The keys that have no letter, as the driver wants them.
+pub const TAB: &str = "\u{e004}";
+pub const ENTER: &str = "\u{e007}";
+pub const ESCAPE: &str = "\u{e00c}";
+>>>>>>> a5c007b (Stories of operators in a real browser, driven by fantoccini and judged by axe-core; pages miss no change, say that the connection is gone, and open no question beyond the edge)
 
 /// A browser and its driver.
 pub struct Browser {
-    http: reqwest::Client,
-    /// The session's address at the driver.
-    session: String,
+    client: Client,
     _driver: Driver,
     _folder: TempDir,
 }
@@ -66,9 +72,32 @@ impl Drop for Driver {
     }
 }
 
+/// What only Chromium's driver knows: a verb below the session, and its parameters.
+#[derive(Debug)]
+struct Extension(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        base.join(&format!("session/{}/{}", session.unwrap(), self.0))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.1.to_string()))
+    }
+}
+
 impl Browser {
     /// Starts one; nothing if this machine has none.
-    pub async fn start(look: Look) -> Option<Self> {
+    pub async fn start() -> Option<Self> {
+        Self::with(json!({})).await
+    }
+
+    /// Starts one that runs no scripts of pages.
+    pub async fn scriptless() -> Option<Self> {
+        Self::with(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+    }
+
+    async fn with(preferences: Value) -> Option<Self> {
         use std::os::unix::process::CommandExt;
         let (chromium, driver) = tools::chromium()?;
         let folder = tempfile::tempdir().unwrap();
@@ -83,38 +112,89 @@ impl Browser {
             Some(format!("http://127.0.0.1:{port}"))
         })
         .await;
-        let (profile, width) = (folder.path().join("profile"), if look.phone { 500 } else { 1_280 });
         let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
-        arguments.extend([format!("--user-data-dir={}", profile.display()), format!("--window-size={width},900")]);
-        if look.dark {
-            arguments.push("--force-dark-mode".to_owned());
-        }
-        let mut options = json!({ "binary": chromium, "args": arguments });
-        if look.scriptless {
-            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
-        }
-        if look.phone {
-            // A window cannot be as narrow; a phone's screen can.
-            options["mobileEmulation"] = json!({ "deviceMetrics": { "width": 360, "height": 740, "pixelRatio": 2.0 } });
-        }
+        arguments.push(format!("--user-data-dir={}", folder.path().join("profile").display()));
+        arguments.push("--window-size=1280,900".to_owned());
+        let options = json!({ "binary": chromium, "args": arguments, "prefs": preferences });
         let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut browser = Self { http, session: format!("{url}/session"), _driver: driver, _folder: folder };
-        let session = browser.tell("", json!({ "capabilities": { "alwaysMatch": wanted } })).await.unwrap();
-        browser.session = format!("{}/{}", browser.session, session["sessionId"].as_str().unwrap());
-        Some(browser)
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(serde_json::from_value(wanted).unwrap());
+        let client = builder.connect(&url).await.unwrap();
+        Some(Self { client, _driver: driver, _folder: folder })
     }
 
-    /// One verb of the protocol; an error is what the driver says.
-    async fn tell(&self, verb: &str, what: Value) -> Result<Value, String> {
-        let answer = self.http.post(format!("{}{verb}", self.session)).json(&what).send().await.unwrap();
-        let (status, mut answer) = (answer.status(), answer.json::<Value>().await.unwrap());
-        if status.is_success() { Ok(answer["value"].take()) } else { Err(answer.to_string()) }
+    async fn extension(&self, verb: &'static str, what: Value) -> Value {
+        self.client.issue_cmd(Extension(verb, what)).await.unwrap()
+    }
+
+    async fn tools(&self, command: &str, parameters: Value) {
+        self.extension("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    /// Looks at pages as if the system were dark, or light; either way it wants nothing to move.
+    pub async fn is_dark(&self, dark: bool) {
+        let scheme = if dark { "dark" } else { "light" };
+        let scheme = json!({ "name": "prefers-color-scheme", "value": scheme });
+        let features = json!([scheme, { "name": "prefers-reduced-motion", "value": "reduce" }]);
+        self.tools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Looks at pages on a phone that is 360 pixels wide.
+    pub async fn is_a_phone(&self) {
+        let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+        self.tools("Emulation.setDeviceMetricsOverride", phone).await;
+    }
+
+    /// Looks at pages on a desk again.
+    pub async fn is_wide(&self) {
+        self.tools("Emulation.clearDeviceMetricsOverride", json!({})).await;
     }
 
     /// Opens a page.
     pub async fn open(&self, url: &str) {
-        self.tell("/url", json!({ "url": url })).await.unwrap();
+        self.client.goto(url).await.unwrap();
+    }
+
+    /// Where it is: path and query.
+    pub async fn place(&self) -> String {
+        let url = self.client.current_url().await.unwrap();
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    }
+
+    /// Waits until it is at a place that begins like this.
+    pub async fn until_at(&self, place: &str) -> String {
+        eventually(&format!("the browser is at {place}"), async || {
+            Some(self.place().await).filter(|at| at.starts_with(place))
+        })
+        .await
+    }
+
+    /// Waits for an element.
+    async fn find(&self, selector: &str) -> Element {
+        let what = format!("{selector} is there");
+        eventually(&what, async || self.client.find(Locator::Css(selector)).await.ok()).await
+    }
+
+    /// Clicks on the first element that this selector finds, once it can be clicked on. A page that lives may put another
+    /// in its place at any time.
+    pub async fn click(&self, selector: &str) {
+        let what = format!("{selector} can be clicked on");
+        eventually(&what, async || self.client.find(Locator::Css(selector)).await.ok()?.click().await.ok()).await;
+    }
+
+    /// Clicks on the first link or button whose text this is, and waits for the page that it leads to.
+    pub async fn follow(&self, text: &str) {
+        let what = format!("there is a link or button {text:?} to click");
+        let path =
+            format!("//*[self::a or self::button or self::summary][not(ancestor::nav)][normalize-space()={text:?}]");
+        eventually(&what, async || self.client.find(Locator::XPath(&path)).await.ok()?.click().await.ok()).await;
+    }
+
+    /// Writes into a field, in the place of what is there.
+    pub async fn fill(&self, selector: &str, text: &str) {
+        let field = self.find(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
     }
 
     /// The text of the first element that this selector finds.
@@ -134,33 +214,73 @@ impl Browser {
     }
 
     async fn ask_of(&self, script: &str, arguments: &[&str]) -> Value {
-        self.tell("/execute/sync", json!({ "script": script, "args": arguments })).await.unwrap()
+        let arguments = arguments.iter().map(|argument| json!(argument)).collect();
+        self.client.execute(script, arguments).await.unwrap()
     }
 
     /// Presses keys, wherever the focus is.
     pub async fn press(&self, keys: &str) {
-        let strokes =
-            keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })));
-        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes.collect::<Vec<_>>() });
-        self.tell("/actions", json!({ "actions": [keyboard] })).await.unwrap();
+        let strokes = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |strokes, key| {
+            strokes.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key })
+        });
+        self.client.perform_actions(strokes).await.unwrap();
     }
 
-    /// Fails if the page is wider than its window.
+    /// Presses a key while Control is held.
+    pub async fn press_with_control(&self, key: char) {
+        const CONTROL: char = '\u{e009}';
+        let strokes = [
+            KeyAction::Down { value: CONTROL },
+            KeyAction::Down { value: key },
+            KeyAction::Up { value: key },
+            KeyAction::Up { value: CONTROL },
+        ];
+        let strokes = strokes.into_iter().fold(KeyActions::new("keyboard".to_owned()), InputSource::then);
+        self.client.perform_actions(strokes).await.unwrap();
+    }
+
+    /// Goes on with Tab until this selector finds the element with the focus, which can be seen to have it all the way.
+    pub async fn tab_to(&self, selector: &str) {
+        for _ in 0..150 {
+            self.press(TAB).await;
+            let focus = "const at = document.activeElement, style = getComputedStyle(at); \
+                         return [at.matches(arguments[0]), at === document.body || at.matches(':focus-visible') \
+                         && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2, at.outerHTML]";
+            let found = self.ask_of(focus, &[selector]).await;
+            assert_eq!(found[1], true, "the focus cannot be seen on {}", found[2]);
+            if found[0] == true {
+                return;
+            }
+        }
+        panic!("Tab never comes to {selector}");
+    }
+
+    /// Puts another tab in front of this one while `meanwhile` goes on, and comes back.
+    pub async fn behind_another_tab(&self, meanwhile: impl AsyncFnOnce()) {
+        let here = self.client.window().await.unwrap();
+        let other = self.client.new_window(true).await.unwrap();
+        meanwhile().await;
+        self.client.switch_to_window(other.handle).await.unwrap();
+        self.client.close_window().await.unwrap();
+        self.client.switch_to_window(here).await.unwrap();
+    }
+
+    /// Fails if the page is wider than its window, or if something is beyond its edge.
     pub async fn fits(&self, what: &str) {
         let widths = self.ask("return [document.documentElement.scrollWidth, window.innerWidth]").await;
         assert!(widths[0].as_f64().unwrap() <= widths[1].as_f64().unwrap(), "{what} scrolls sideways: {widths}");
+        let beyond = "return [...document.querySelectorAll('main *:not(.unseen, thead *)')].filter((element) => { \
+                      const place = element.getBoundingClientRect(); \
+                      return place.width > 0 && place.left < 0; }).map((element) => element.outerHTML)";
+        assert_eq!(self.ask(beyond).await, json!([]), "{what} has something beyond the left edge");
     }
 
-    /// A picture of what is seen, where `EVENKEEL_SCREENSHOTS` names a folder for it.
-    pub async fn picture(&self, name: &str) {
-        if let Some(folder) = std::env::var_os("EVENKEEL_SCREENSHOTS") {
-            let picture = self.http.get(format!("{}/screenshot", self.session)).send().await.unwrap();
-            let picture: Value = picture.json().await.unwrap();
-            let png = STANDARD.decode(picture["value"].as_str().unwrap()).unwrap();
-            std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), png).unwrap();
-        }
+    /// A picture of what is seen, as a file in this folder.
+    pub async fn picture(&self, folder: &Path, name: &str) {
+        std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
+<<<<<<< HEAD
     /// Fails if the console has an error, or something was stopped by the page's policy.
     pub async fn has_no_complaint(&self, what: &str) {
         let complaints = self.complaints().await;
@@ -181,11 +301,27 @@ impl Browser {
             line["level"] == "SEVERE" || line["message"].as_str().unwrap().contains("Content Security Policy")
         };
         said.as_array().unwrap().iter().filter(is_complaint).map(|line| line["message"].to_string()).collect()
+=======
+    /// The errors in the console since this was asked last, and what was stopped by a page's policy.
+    pub async fn complaints(&self) -> Vec<String> {
+        let said = self.extension("se/log", json!({ "type": "browser" })).await;
+        let complaint = |line: &Value| {
+            let message = line["message"].as_str().unwrap();
+            (line["level"] == "SEVERE" || message.contains("Content Security Policy")).then(|| message.to_owned())
+        };
+        said.as_array().unwrap().iter().filter_map(complaint).collect()
+    }
+
+    /// Fails if there are any.
+    pub async fn has_no_complaint(&self, what: &str) {
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "{what}: {complaints:#?}");
+>>>>>>> a5c007b (Stories of operators in a real browser, driven by fantoccini and judged by axe-core; pages miss no change, say that the connection is gone, and open no question beyond the edge)
     }
 
     /// The end of a test: the console has no error.
     pub async fn quit(self) {
         self.has_no_complaint("at the end").await;
-        self.http.delete(&self.session).send().await.unwrap();
+        self.client.close().await.unwrap();
     }
 }

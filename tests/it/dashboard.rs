@@ -1,4 +1,4 @@
-//! The dashboard in a real browser, and on the wire.
+//! The dashboard's stream on the wire; stories.rs looks at its pages in a browser.
 
 use std::time::{Duration, Instant};
 
@@ -7,119 +7,8 @@ use reqwest::header::CONTENT_TYPE;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::browser::{Browser, Look};
 use crate::harness::{Place, eventually};
 use crate::process::Node;
-
-/// The pages of the navigation.
-const PAGES: [&str; 4] = ["/", "/actors", "/handlers", "/nodes"];
-
-/// A node with an event of each kind.
-async fn node_with_events(place: &Place) -> Node {
-    let node = Node::dev(place).await;
-    for (event_type, status) in [("demo.hello", "SUCCESS"), ("demo.panic", "RETRY_SCHEDULED"), ("nobody", "NO_HANDLER")]
-    {
-        let id =
-            node.submit(&json!({ "type": event_type, "id": "<b>&\"'" , "source": format!("/{event_type}") })).await;
-        node.until(&id, status).await;
-    }
-    node
-}
-
-#[actix::test]
-async fn the_overview_changes_when_an_event_arrives() {
-    let Some(browser) = Browser::start(Look::default()).await else { return };
-    let place = Place::new();
-    let node = Node::dev(&place).await;
-    browser.open(&node.url).await;
-    browser.until("#live", "the stream is open", |text| text == "Live").await;
-    assert_eq!(browser.text("[data-live=succeeded]").await.as_deref(), Some("0"));
-    let id = node.submit(&json!({ "type": "demo.hello", "id": "the-first" })).await;
-    node.until(&id, "SUCCESS").await;
-    browser.until("[data-live=succeeded]", "the count lives", |text| text == "1").await;
-    browser.until("#newest tbody th", "the event is listed", |text| text == "the-first").await;
-    browser.picture("overview-live").await;
-    browser.quit().await;
-}
-
-#[actix::test]
-async fn every_page_is_sound_in_light_dark_and_on_a_phone() {
-    let place = Place::new();
-    let node = node_with_events(&place).await;
-    let looks = [
-        ("light", Look::default()),
-        ("dark", Look { dark: true, ..Look::default() }),
-        ("phone", Look { phone: true, ..Look::default() }),
-    ];
-    for (name, look) in looks {
-        let Some(browser) = Browser::start(look).await else { return };
-        for path in PAGES {
-            browser.open(&format!("{}{path}", node.url)).await;
-            browser.until("#live", "the stream is open", |text| text == "Live").await;
-            browser.fits(&format!("{path} in {name}")).await;
-            browser.has_no_complaint(path).await;
-            browser.picture(&format!("{name}{}", path.replace('/', "-"))).await;
-        }
-        browser.quit().await;
-    }
-}
-
-#[actix::test]
-async fn every_page_can_be_read_without_scripts() {
-    let place = Place::new();
-    let node = node_with_events(&place).await;
-    let Some(browser) = Browser::start(Look { scriptless: true, ..Look::default() }).await else { return };
-    for (path, selector, text) in [
-        ("/", "#newest tbody", "<b>&\"'"),
-        ("/actors", "#actors tbody", "processor-0"),
-        ("/handlers", "#handlers tbody", "3 retries"),
-    ] {
-        browser.open(&format!("{}{path}", node.url)).await;
-        let shown = browser.text(selector).await.unwrap();
-        assert!(shown.contains(text), "{text} is not in {shown}");
-    }
-    assert_eq!(browser.ask("return document.getElementById('live').hidden").await, true, "no script has run");
-    browser.quit().await;
-}
-
-#[actix::test]
-async fn a_handler_is_paused_and_resumed_with_the_keyboard_alone() {
-    const TAB: &str = "\u{e004}";
-    const ENTER: &str = "\u{e007}";
-    const ESCAPE: &str = "\u{e00c}";
-    let Some(browser) = Browser::start(Look::default()).await else { return };
-    let place = Place::new();
-    let node = Node::dev(&place).await;
-    browser.open(&node.url).await;
-    browser.press("?").await;
-    browser.until("dialog h2", "the keys are shown", |text| text == "Keys").await;
-    browser.press(ESCAPE).await;
-    browser.press("/").await;
-    assert_eq!(browser.ask("return document.activeElement.id").await, "search");
-    browser.ask("document.activeElement.blur()").await;
-    browser.press("gh").await;
-    browser.until("h1", "the keys lead to the handlers", |text| text == "Handlers").await;
-    for (word, state) in [("Pause", "PAUSED"), ("Resume", "RUNNING")] {
-        let focused = format!(
-            "const at = document.activeElement;\
-             return at.matches('tbody tr:first-child summary') && at.textContent === '{word}'"
-        );
-        for _ in 0..200 {
-            browser.press(TAB).await;
-            if browser.ask(&focused).await == true {
-                break;
-            }
-        }
-        browser.press(ENTER).await;
-        browser.press(TAB).await;
-        browser.press("because").await;
-        browser.press(ENTER).await;
-        let first = "tbody tr:first-child .status";
-        browser.until(first, "the handler stands so", |text| text.contains(state)).await;
-        browser.until(".notice", "the page says so", |text| text.contains("handler")).await;
-    }
-    browser.quit().await;
-}
 
 /// Reads a stream until this is in it.
 async fn read_until(answer: &mut reqwest::Response, wanted: &str) -> String {

@@ -62,6 +62,7 @@ mod server;
 mod shared_ledger;
 mod sharing;
 mod starting_points;
+mod stories;
 mod target;
 mod tools;
 mod wire;
