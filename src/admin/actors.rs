@@ -94,7 +94,7 @@ impl InHand {
         let age = Duration::from_millis(u64::try_from(held.for_ms).unwrap_or(u64::MAX));
         Self {
             record: held.record_id,
-            short: held.record_id.simple().to_string().split_off(24),
+            short: shown::short(held.record_id),
             attempt: held.attempt_number,
             age: shown::span(age),
             is_stuck: age > timeout,

@@ -57,6 +57,13 @@ struct Records {
     next: String,
 }
 
+impl Records {
+    /// Whether something can be changed in the filter: a group has no name that anybody would type.
+    fn is_narrowed(&self) -> bool {
+        self.filter.iter().any(|(name, _)| name != "group")
+    }
+}
+
 /// Shows the groups; with a filter, the records that match it.
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
     let frame = Frame::of(&state, &request, "Dead letters").await;
@@ -83,16 +90,9 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
 
 async fn records(state: &State, frame: Frame, parameters: &Parameters) -> Answer {
     let (filter, given) = which(parameters)?;
-    let reads = state.reads();
-    let mut records = reads.list(&filter, page::before(parameters)?, RECORDS + 1).await?;
+    let mut records = state.reads().list(&filter, page::before(parameters)?, RECORDS + 1).await?;
     let next = page::cut(&mut records, RECORDS, |record| record.id);
-    let group = match &filter.group {
-        Some(name) => {
-            let one = GroupFilter { group: Some(name.clone()), ..GroupFilter::default() };
-            reads.groups(&one, GroupOrder::default(), 1).await?.pop()
-        }
-        None => None,
-    };
+    let group = group(state, &filter).await?;
     let matching = dead_letter::would_be_about(&state.pool, &filter).await?;
     let with = |more: &[(&str, &str)], path| address(path, given.iter().map(pair).chain(more.iter().copied()));
     let next = next.map(|cursor| with(&[("cursor", &cursor)], "/dead-letters")).unwrap_or_default();
@@ -108,6 +108,13 @@ async fn records(state: &State, frame: Frame, parameters: &Parameters) -> Answer
         records,
         frame,
     })
+}
+
+/// The group that a filter names.
+async fn group(state: &State, filter: &Filter) -> Result<Option<Group>, Problem> {
+    let Some(name) = &filter.group else { return Ok(None) };
+    let one = GroupFilter { group: Some(name.clone()), ..GroupFilter::default() };
+    Ok(state.reads().groups(&one, GroupOrder::default(), 1).await?.pop())
 }
 
 fn pair((name, value): &(String, String)) -> (&str, &str) {

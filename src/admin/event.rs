@@ -132,13 +132,14 @@ fn steps(record: &Record, attempts: &[AttemptRecord], acts: &[Act], made: &[Resu
         let took = attempt.processing_time_ms.and_then(|ms| u64::try_from(ms).ok());
         let took = took.map(|ms| format!(", took {}", shown::span(std::time::Duration::from_millis(ms))));
         let (number, handler) = (attempt.attempt_number, &attempt.handler_name);
-        let what = format!("Attempt {number} by {handler} on node {}{}", attempt.node, took.unwrap_or_default());
+        let (node, took) = (shown::short(attempt.node), took.unwrap_or_default());
+        let what = format!("Attempt {number} by {handler} on node {node}{took}");
         let detail = attempt.error_message.clone();
         steps.push(Step { state: Some(attempt.status.as_str()), detail, ..step(attempt.started_at, what) });
     }
     steps.extend(acts.iter().map(|act| {
         let why = act.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        step(act.at, format!("{} by {}{why}", act.action, act.actor))
+        step(act.at, format!("{} by {}{why}", in_the_past(&act.action), act.actor))
     }));
     steps.extend(
         made.iter().map(|made| Step { record: Some(made.record), ..step(made.at, "Resubmitted as".to_owned()) }),
@@ -153,6 +154,19 @@ fn steps(record: &Record, attempts: &[AttemptRecord], acts: &[Act], made: &[Resu
     }
     steps.sort_by_key(|step| step.at);
     steps
+}
+
+/// What an operator did, as a line of time tells it.
+fn in_the_past(action: &str) -> &str {
+    match action {
+        "cancel" => "Cancelled",
+        "redrive" => "Redriven",
+        "discard" => "Discarded",
+        "resubmit" => "Resubmitted",
+        "begin_redrive" => "Redriven with others",
+        "begin_discard" => "Discarded with others",
+        other => other,
+    }
 }
 
 /// The bus, and the place there.

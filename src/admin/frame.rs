@@ -93,7 +93,7 @@ impl Frame {
 
     /// The node's id as far as people tell nodes apart by it.
     pub fn short_node(&self) -> String {
-        self.node.simple().to_string().split_off(24)
+        shown::short(self.node)
     }
 
     pub fn version(&self) -> &'static str {

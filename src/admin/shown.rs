@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::clock::Timestamp;
+
+/// As much of an id as people tell things apart by.
+pub(crate) fn short(id: Uuid) -> String {
+    id.simple().to_string().split_off(24)
+}
 
 /// `1234567` as `1,234,567`.
 pub(crate) fn number(n: i64) -> String {

@@ -145,9 +145,10 @@ impl Browser {
         self.tools("Emulation.setDeviceMetricsOverride", phone).await;
     }
 
-    /// Looks at pages on a desk again.
+    /// Looks at pages on a desk.
     pub async fn is_wide(&self) {
-        self.tools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+        let desk = json!({ "width": 1_200, "height": 820, "deviceScaleFactor": 1, "mobile": false });
+        self.tools("Emulation.setDeviceMetricsOverride", desk).await;
     }
 
     /// Opens a page.

@@ -10,6 +10,7 @@ mod handlers;
 mod hostile;
 mod keyboard;
 mod many;
+mod pictures;
 mod scriptless;
 
 use std::sync::Arc;

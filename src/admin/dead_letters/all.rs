@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::words::counted;
-use super::{pair, which};
+use super::{group, pair, which};
 use crate::admin::dead_letters::words::address;
 use crate::admin::{Frame, form, page as answer};
 use crate::api::filter::{NAMES, word};
@@ -16,6 +16,7 @@ use crate::api::query::{Parameters, bad};
 use crate::api::{Answer, State};
 use crate::dead_letter::{self, ForAll};
 use crate::lifecycle::OperationAction;
+use crate::persist::Group;
 
 /// The question before all that match are changed.
 #[derive(Template)]
@@ -23,6 +24,8 @@ use crate::lifecycle::OperationAction;
 struct Question {
     frame: Frame,
     action: OperationAction,
+    /// What they have in common, if they are of one group.
+    group: Option<Group>,
     filter: Vec<(String, String)>,
     matching: String,
     back: String,
@@ -38,7 +41,8 @@ pub(in crate::admin) async fn ask(state: Data<State>, request: HttpRequest) -> A
     let (filter, given) = which(&parameters)?;
     let matching = counted(dead_letter::would_be_about(&state.pool, &filter).await?);
     let back = address("/dead-letters", given.iter().map(pair));
-    answer(&Question { frame, action, filter: given, matching, back, most: MOST_A_SECOND })
+    let group = group(&state, &filter).await?;
+    answer(&Question { frame, action, group, filter: given, matching, back, most: MOST_A_SECOND })
 }
 
 /// Begins the operation, and leads to it.

@@ -124,7 +124,10 @@ async fn an_operator_does_with_an_event_what_its_state_allows() {
     assert_eq!(redriven.header("location"), Some(format!("/events/{dead}?notice=event-redriven").as_str()));
     node.engine.settled(dead).await.unwrap();
     let page = node.get(&format!("/events/{dead}?notice=event-redriven")).await;
-    shows(&page, &["A new round of attempts has begun.", "Attempt 2 by fail", "redrive by dashboard@192.0.2.7: again"]);
+    shows(
+        &page,
+        &["A new round of attempts has begun.", "Attempt 2 by fail", "Redriven by dashboard@192.0.2.7: again"],
+    );
     assert_eq!(fill(&node, &format!("/admin/events/{dead}/discard"), "").await.status.as_u16(), 303);
     let again = fill(&node, &format!("/admin/events/{dead}/discard"), "").await;
     assert_eq!(again.status.as_u16(), 409);

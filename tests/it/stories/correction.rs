@@ -38,7 +38,9 @@ async fn a_dead_letter_is_edited_and_resubmitted_and_each_of_the_two_names_the_o
     browser.click(&format!("a[href='/events/{original}']")).await;
     browser.until_at(&format!("/events/{original}")).await;
     let life = browser.until(".timeline", "its life is shown", |_| true).await;
-    for part in [&*made, "resubmit by dashboard@127.0.0.1: the shop writes amounts as text", "discard by"] {
+    for part in
+        [&*made, "Resubmitted by dashboard@127.0.0.1: the shop writes amounts as text", "Discarded by dashboard"]
+    {
         assert!(life.contains(part), "{part} is not in {life}");
     }
     browser.click(&format!(".timeline a[href='/events/{made}']")).await;

@@ -86,7 +86,7 @@ async fn an_operation_is_paused_resumed_and_cancelled_on_its_page() {
     let done = ended["done"].as_u64().unwrap();
     assert!((1..100).contains(&done), "{ended}");
     assert_eq!((told(&browser, "Changed").await, node.count("DISCARDED").await), (done, done));
-    browser.follow("What was done to it").await;
+    browser.follow("Its lines in the audit log").await;
     let log = browser.until("main tbody", "the log is shown", |_| true).await;
     for action in ["begin_discard", "pause_operation", "resume_operation", "cancel_operation"] {
         assert!(log.contains(action), "{action} is not in {log}");
