@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
@@ -86,6 +87,18 @@ impl WebDriverCompatibleCommand for Extension {
     }
 }
 
+/// Looks at a page again and again until there is something. A look keeps a browser busy that may be about to show it.
+pub async fn seen<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually(what, async || {
+        let found = look().await;
+        if found.is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        found
+    })
+    .await
+}
+
 impl Browser {
     /// Starts one; nothing if this machine has none.
     pub async fn start() -> Option<Self> {
@@ -164,7 +177,7 @@ impl Browser {
 
     /// Waits until it is at a place that begins like this.
     pub async fn until_at(&self, place: &str) -> String {
-        eventually(&format!("the browser is at {place}"), async || {
+        seen(&format!("the browser is at {place}"), async || {
             Some(self.place().await).filter(|at| at.starts_with(place))
         })
         .await
@@ -173,14 +186,14 @@ impl Browser {
     /// Waits for an element.
     async fn find(&self, selector: &str) -> Element {
         let what = format!("{selector} is there");
-        eventually(&what, async || self.client.find(Locator::Css(selector)).await.ok()).await
+        seen(&what, async || self.client.find(Locator::Css(selector)).await.ok()).await
     }
 
     /// Clicks on the first element that this selector finds, once it can be clicked on. A page that lives may put another
     /// in its place at any time.
     pub async fn click(&self, selector: &str) {
         let what = format!("{selector} can be clicked on");
-        eventually(&what, async || self.client.find(Locator::Css(selector)).await.ok()?.click().await.ok()).await;
+        seen(&what, async || self.client.find(Locator::Css(selector)).await.ok()?.click().await.ok()).await;
     }
 
     /// Clicks on the first link or button whose text this is, and waits for the page that it leads to.
@@ -188,7 +201,7 @@ impl Browser {
         let what = format!("there is a link or button {text:?} to click");
         let path =
             format!("//*[self::a or self::button or self::summary][not(ancestor::nav)][normalize-space()={text:?}]");
-        eventually(&what, async || self.client.find(Locator::XPath(&path)).await.ok()?.click().await.ok()).await;
+        seen(&what, async || self.client.find(Locator::XPath(&path)).await.ok()?.click().await.ok()).await;
     }
 
     /// Writes into a field, in the place of what is there.
@@ -206,7 +219,7 @@ impl Browser {
 
     /// Waits until an element has a text that this holds for.
     pub async fn until(&self, selector: &str, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        eventually(what, async || self.text(selector).await.filter(|text| holds(text))).await
+        seen(what, async || self.text(selector).await.filter(|text| holds(text))).await
     }
 
     /// What a script of the test's own finds.
@@ -268,7 +281,9 @@ impl Browser {
 
     /// Fails if the page is wider than its window, or if something is beyond its edge.
     pub async fn fits(&self, what: &str) {
-        let widths = self.ask("return [document.documentElement.scrollWidth, window.innerWidth]").await;
+        // A phone zooms out of a page that is too wide: its inner width says nothing.
+        let widths = "const whole = document.documentElement; return [whole.scrollWidth, whole.clientWidth]";
+        let widths = self.ask(widths).await;
         assert!(widths[0].as_f64().unwrap() <= widths[1].as_f64().unwrap(), "{what} scrolls sideways: {widths}");
         let beyond = "return [...document.querySelectorAll('main *:not(.unseen, thead *)')].filter((element) => { \
                       const place = element.getBoundingClientRect(); \
