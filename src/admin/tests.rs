@@ -5,10 +5,14 @@ mod events;
 mod palette;
 mod sending;
 
+use std::future::Ready;
+
 use actix_web::test::TestRequest;
 use serde_json::json;
 
 use crate::api::tests::{Answered, Node, event};
+use crate::engine::Builder;
+use crate::{Event, HandlerError, NewEvent, Payload};
 
 /// Fills a form in.
 async fn post(node: &Node, path: &str, fields: &str) -> Answered {
@@ -74,6 +78,26 @@ async fn a_handler_is_paused_resumed_and_restarted_by_plain_forms() {
     assert_eq!(post(&node, "/admin/handlers/nobody/pause", form).await.status.as_u16(), 404);
     assert_eq!(post(&node, "/admin/handlers/fail/pause", "reason=so&other=1").await.status.as_u16(), 400);
     node.end().await;
+}
+
+#[actix::test]
+async fn what_a_panic_says_is_text_wherever_an_actors_last_error_is_shown() {
+    let broken = |builder: Builder| {
+        builder.handler_fn("broken", |_: Event<Payload>| -> Ready<Result<(), HandlerError>> {
+            panic!("<script>alert(1)</script>")
+        })
+    };
+    let node = Node::start_from(broken).await;
+    node.engine.submit(NewEvent::raw("broken", Payload::default())).await.unwrap();
+    while node.get("/api/v1/handlers").await.json()["items"][0]["last_error"].is_null() {
+        tokio::task::yield_now().await;
+    }
+    for path in ["/actors", "/handlers"] {
+        let page = node.get(path).await.text;
+        assert!(page.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{page}");
+        assert!(!page.contains("<script>alert"), "{page}");
+    }
+    node.engine.shutdown().await.unwrap();
 }
 
 #[actix::test]

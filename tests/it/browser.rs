@@ -1,4 +1,5 @@
-//! A real browser: headless Chromium, driven over its driver by fantoccini, each in a folder of its own.
+//! A real browser: headless Chromium, driven over its driver by fantoccini, each in a folder of its own. (thirtyfour would
+//! have `serde_json` keep the order of members in the whole build: what is tested would be another program than what runs.)
 //!
 //! A test says what it does with the page; at its end [`Browser::quit`] fails it if the console had an error or the
 //! page's policy was broken. Nothing of it outlives its test.

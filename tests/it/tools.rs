@@ -64,7 +64,11 @@ fn what_is_installed_can_be_used() {
         assert!(status.success(), "run scripts/test-tools");
     }
     if let Some(folder) = javascript() {
-        let status = Command::new("node").args(["-e", "require('cloudevents')"]).current_dir(folder).status().unwrap();
+        let status = Command::new("node")
+            .args(["-e", "require('cloudevents'); require('axe-core')"])
+            .current_dir(folder)
+            .status()
+            .unwrap();
         assert!(status.success(), "run scripts/test-tools");
     }
 }

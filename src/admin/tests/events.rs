@@ -155,6 +155,9 @@ async fn a_dead_letter_is_mended_in_a_form_and_becomes_a_new_event() {
     assert_eq!(notice, "notice=event-resubmitted-discarded");
     node.engine.settled(new.parse::<Uuid>().unwrap()).await.unwrap();
     shows(&node.get(place).await, &["12345678901234567890", "SUCCESS", "made from", &dead.to_string()]);
-    shows(&node.get(&format!("/events/{dead}")).await, &["DISCARDED", "Resubmitted as", new, "resubmit by", ": typo"]);
+    shows(
+        &node.get(&format!("/events/{dead}")).await,
+        &["DISCARDED", "Resubmitted as", new, "Resubmitted by", ": typo"],
+    );
     node.end().await;
 }

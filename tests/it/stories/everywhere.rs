@@ -39,6 +39,8 @@ pub async fn every_page(node: &Node) -> Vec<String> {
         "/actors",
         "/handlers",
         "/nodes",
+        "/send",
+        "/send?type=order.paid",
         "/audit",
     ];
     fixed.into_iter().map(str::to_owned).chain([event, edit, records, question, operation]).collect()
