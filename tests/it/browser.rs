@@ -35,26 +35,13 @@ const ARGUMENTS: [&str; 10] = [
     "--hide-scrollbars",
 ];
 
-<<<<<<< HEAD
 /// Where the browser is: its own times are not UTC, wherever the tests run.
 pub const ZONE: (&str, &str) = ("Asia/Kolkata", "+05:30");
 
-/// How a page is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// As if the system were dark.
-    pub dark: bool,
-    /// As wide as a phone: 360 pixels.
-    pub phone: bool,
-    /// Without the pages' scripts.
-    pub scriptless: bool,
-}
-=======
 /// The keys that have no letter, as the driver wants them.
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
 pub const ESCAPE: &str = "\u{e00c}";
->>>>>>> a5c007b (Stories of operators in a real browser, driven by fantoccini and judged by axe-core; pages miss no change, say that the connection is gone, and open no question beyond the edge)
 
 /// A browser and its driver.
 pub struct Browser {
@@ -297,28 +284,6 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
-<<<<<<< HEAD
-    /// Fails if the console has an error, or something was stopped by the page's policy.
-    pub async fn has_no_complaint(&self, what: &str) {
-        let complaints = self.complaints().await;
-        assert!(complaints.is_empty(), "{what}: {complaints:#?}");
-    }
-
-    /// Fails unless the one complaint of the console is that a page was answered with this status.
-    pub async fn complains_only_of(&self, status: u16) {
-        let complaints = self.complaints().await;
-        let told = format!("the server responded with a status of {status}");
-        assert!(complaints.len() == 1 && complaints[0].contains(&told), "{complaints:#?}");
-    }
-
-    /// What the console has complained of since the last look.
-    async fn complaints(&self) -> Vec<String> {
-        let said = self.tell("/se/log", json!({ "type": "browser" })).await.unwrap();
-        let is_complaint = |line: &&Value| {
-            line["level"] == "SEVERE" || line["message"].as_str().unwrap().contains("Content Security Policy")
-        };
-        said.as_array().unwrap().iter().filter(is_complaint).map(|line| line["message"].to_string()).collect()
-=======
     /// The errors in the console since this was asked last, and what was stopped by a page's policy.
     pub async fn complaints(&self) -> Vec<String> {
         let said = self.extension("se/log", json!({ "type": "browser" })).await;
@@ -333,7 +298,13 @@ impl Browser {
     pub async fn has_no_complaint(&self, what: &str) {
         let complaints = self.complaints().await;
         assert!(complaints.is_empty(), "{what}: {complaints:#?}");
->>>>>>> a5c007b (Stories of operators in a real browser, driven by fantoccini and judged by axe-core; pages miss no change, say that the connection is gone, and open no question beyond the edge)
+    }
+
+    /// Fails unless the one complaint of the console is that a page was answered with this status.
+    pub async fn complains_only_of(&self, status: u16) {
+        let complaints = self.complaints().await;
+        let told = format!("the server responded with a status of {status}");
+        assert!(complaints.len() == 1 && complaints[0].contains(&told), "{complaints:#?}");
     }
 
     /// The end of a test: the console has no error.

@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, FixedOffset};
 
-use crate::browser::{Browser, Look, ZONE};
+use crate::browser::{Browser, ENTER, ZONE};
 use crate::harness::Place;
 use crate::process::{Node, configure};
-
-const ENTER: &str = "\u{e007}";
 
 const SCHEMA: &str = r#"{"type": "object", "required": ["total", "note"], "properties": {
     "total": {"type": "integer", "minimum": 0}, "note": {"type": "string", "pattern": "^[a-z]+$"},
@@ -39,7 +37,6 @@ async fn send(browser: &Browser, node: &Node) {
     let told = browser.until("label .bad", "it is told beside its field", |text| text.contains("does not match")).await;
     assert!(told.contains("/data/note"), "{told}");
     assert_eq!(browser.ask("return document.querySelector('[name=\"/data/total\"]').value").await, "12");
-    browser.picture("send-wrong").await;
     browser.complains_only_of(422).await;
     type_into(browser, "/data/note", "fine").await;
     browser.press(ENTER).await;
@@ -51,15 +48,15 @@ async fn send(browser: &Browser, node: &Node) {
 async fn a_test_event_is_filled_in_mended_and_sent_with_and_without_scripts() {
     let place = Place::new();
     let node = node(&place).await;
-    for look in [Look::default(), Look { phone: true, ..Look::default() }, Look { scriptless: true, ..Look::default() }]
-    {
-        let Some(browser) = Browser::start(look).await else { return };
-        send(&browser, &node).await;
-        browser.open(&format!("{}/send?type=order.paid", node.url)).await;
-        browser.fits("the form").await;
-        browser.picture(if look.phone { "send-phone" } else { "send" }).await;
-        browser.quit().await;
-    }
+    let Some((browser, scriptless)) = Browser::start().await.zip(Browser::scriptless().await) else { return };
+    send(&browser, &node).await;
+    browser.is_a_phone().await;
+    send(&browser, &node).await;
+    browser.open(&format!("{}/send?type=order.paid", node.url)).await;
+    browser.fits("the form").await;
+    browser.quit().await;
+    send(&scriptless, &node).await;
+    scriptless.quit().await;
     assert_eq!(node.list("type=order.paid&status=SUCCESS").await.len(), 3);
     assert_eq!(node.count("INVALID").await, 0);
 }
@@ -74,7 +71,7 @@ async fn shown(browser: &Browser) -> [String; 3] {
 
 #[actix::test]
 async fn times_are_in_utc_until_the_reader_wants_their_own_and_the_browser_keeps_that() {
-    let Some(browser) = Browser::start(Look::default()).await else { return };
+    let Some(browser) = Browser::start().await else { return };
     let place = Place::new();
     let node = node(&place).await;
     send(&browser, &node).await;

@@ -23,8 +23,7 @@ async fn a_dead_letter_is_edited_and_resubmitted_and_each_of_the_two_names_the_o
     let kept = browser.ask("return document.querySelector('textarea').value").await;
     assert_eq!(kept, r#"{"amount": 19.90, "to": "#);
     // The refusal is an answer of its own kind, and the console says so.
-    let said = browser.complaints().await;
-    assert!(said.len() == 1 && said[0].contains("/resubmit") && said[0].contains("400"), "{said:?}");
+    browser.complains_only_of(400).await;
 
     browser.fill("textarea[name=data]", r#"{"amount": 19.90, "to": "Ada"}"#).await;
     browser.fill("[name=reason]", "the shop writes amounts as text").await;
