@@ -100,7 +100,7 @@ async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Pla
 async fn a_row_that_the_database_refuses_for_good_is_told_of_once_and_again_when_the_reason_changes() {
     let Some(place) = Place::on_postgres() else { return };
     let target = Target::new(|delivery| if delivery.attempt == 1 { Reply::Hold } else { Reply::Now(200) });
-    configure(&place, &format!("database.lease = \"1s\"\n{}", target.handler("target", "*")));
+    configure(&place, &format!("database.lease = \"2s\"\n{}", target.handler("target", "*")));
     let mut node = Node::serve(&place).await;
     let (odd, even) = (node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await);
     target.until_in_hand(2).await;

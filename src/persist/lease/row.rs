@@ -43,7 +43,7 @@ pub(in crate::persist) async fn now(connection: &mut PgConnection) -> Result<Tim
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.map(Timestamp)
 }
 
-/// Writes a node into the list, alive for this long.
+/// Writes a node into the list, alive for this long. A start that had no answer writes itself again.
 pub(super) async fn register(
     connection: &mut PgConnection,
     id: Uuid,
@@ -53,7 +53,8 @@ pub(super) async fn register(
 ) -> Result<Timestamp, sqlx::Error> {
     let sql = format!(
         "INSERT INTO node (id, name, handlers, started_at, lease_until, draining, fenced_at) \
-         VALUES ($1, $2, $3, $4, {NOW} + $5, $6, NULL) RETURNING {NOW}"
+         VALUES ($1, $2, $3, $4, {NOW} + $5, $6, NULL) \
+         ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until WHERE node.fenced_at IS NULL RETURNING {NOW}"
     );
     sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(id)
