@@ -261,8 +261,11 @@ impl Browser {
     pub async fn behind_another_tab(&self, meanwhile: impl AsyncFnOnce()) {
         let here = self.client.window().await.unwrap();
         let other = self.client.new_window(true).await.unwrap();
-        meanwhile().await;
+        // It is opened behind this one, and comes to the front when it is switched to.
         self.client.switch_to_window(other.handle).await.unwrap();
+        let is_seen = async || (self.ask("return document.hidden").await == false).then_some(());
+        seen("the other tab is in front", is_seen).await;
+        meanwhile().await;
         self.client.close_window().await.unwrap();
         self.client.switch_to_window(here).await.unwrap();
     }
