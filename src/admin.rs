@@ -12,6 +12,7 @@
 //! has changed; what is in the style sheet is listed at its head.
 
 mod actors;
+mod alerts;
 mod assets;
 mod audit;
 mod chart;

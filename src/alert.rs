@@ -1,36 +1,300 @@
-//! What an operator has to know at once: a line in the log with the field `alert`, and a counter.
+//! What an operator has to know at once: one alert an incident, not one an event.
+//!
+//! Who has something to say leaves it with [`Alerts`] and goes on. The [`book`] decides what is an incident, when it is
+//! told of again and when it is over; the `Teller` says it in the log, the `courier` posts it to the webhook. No event
+//! ever waits for any of it, and nothing here is kept in the ledger: what still holds after a restart is raised anew.
 
+mod book;
+mod config;
+mod courier;
+mod incident;
+mod kind;
+mod letter;
+mod post;
+mod share;
+mod teller;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub(crate) use book::Condition;
+pub use config::Config;
+pub(crate) use courier::Undelivered;
+pub use incident::{Incident, Key, Notice, Word};
+pub use kind::{Kind, Severity};
+pub(crate) use letter::View;
+pub(crate) use share::{Ended, Shares};
+
+use crate::clock::{Clock, Timestamp};
+use crate::handlers::webhook::{self, Target};
 use crate::lifecycle::Status;
 use crate::telemetry::Metrics;
+use book::{Book, Times};
+use courier::Sealed;
+use post::Post;
+use teller::{Finish, Looked, Signal, Teller};
 
-/// An event was given up and waits for an operator.
-pub(crate) fn dead_letter(metrics: &Metrics, record: Uuid, handler: &str, reason: Status, error: Option<&str>) {
-    raise(metrics, "dead_letter");
-    metrics.dead_letters.with_label_values(&[handler, reason.as_str()]).inc();
-    let reason = reason.as_str();
-    tracing::warn!(alert = "dead_letter", record = %record, handler, reason, error, "an event was given up");
+/// So much of an error is kept, in bytes.
+const LONGEST_ERROR: usize = 2_048;
+
+/// How long what is to be posted may take at the end.
+const LAST_POSTS: Duration = Duration::from_secs(3);
+
+/// Where all rooms say what an operator has to know; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Alerts(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    arbiter: ArbiterHandle,
+    teller: Mutex<Addr<Teller>>,
+    restarts: AtomicU64,
 }
 
-/// Something arrived that is no event, or not one that anybody could handle.
-pub(crate) fn invalid(metrics: &Metrics, record: Uuid, event_type: &str, error: Option<&str>) {
-    raise(metrics, "invalid");
-    tracing::warn!(alert = "invalid", record = %record, event_type, error, "an invalid event arrived");
+/// What the Teller, the courier and the API have in common.
+struct Shared {
+    clock: Clock,
+    metrics: Metrics,
+    /// This node's name, for people.
+    node: String,
+    book: Mutex<Book>,
+    outgoing: Mutex<Outgoing>,
+    /// Where alerts are posted, if they are.
+    target: Option<Target>,
+    /// There is something to post.
+    wake: Notify,
+    ending: watch::Sender<bool>,
+    /// What found no room, by kind.
+    missed: [AtomicU64; Kind::ALL.len()],
 }
 
-/// A handler cannot do its work.
-pub(crate) fn handler_down(metrics: &Metrics, handler: &str, error: &str) {
-    raise(metrics, "handler_down");
-    tracing::warn!(alert = "handler_down", handler, error, "a handler is down");
+#[derive(Default)]
+struct Outgoing {
+    post: Post,
+    /// The letter that is on its way.
+    sealed: Option<Sealed>,
+    last_error: Option<String>,
 }
 
-/// An event cannot be put out of hand: the database refuses the write.
-pub(crate) fn stuck(metrics: &Metrics, record: Uuid, error: &str) {
-    raise(metrics, "stuck");
-    tracing::warn!(alert = "stuck", record = %record, error, "an event cannot be taken over; look at its row");
+/// How the webhook fares.
+pub(crate) struct Posting {
+    /// How many incidents wait to be posted.
+    pub waiting: usize,
+    /// Why the last try failed, if it did.
+    pub last_error: Option<String>,
 }
 
-fn raise(metrics: &Metrics, alert: &str) {
-    metrics.alerts.with_label_values(&[alert]).inc();
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells operators: counted, in the log, and to be posted.
+    fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
+        for notice in notices {
+            let kind = notice.incident.key.kind;
+            teller::log(&notice);
+            if notice.word == Word::Raised {
+                self.metrics.alerts.with_label_values(&[kind.as_str()]).inc();
+            }
+            let open = i64::try_from(self.book().count(kind)).unwrap_or(i64::MAX);
+            self.metrics.alerts_open.with_label_values(&[kind.as_str()]).set(open);
+            if self.target.is_some() {
+                self.outgoing().post.add(notice);
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// The letter that has to be posted now, or when to ask again.
+    fn seal(&self) -> Result<Sealed, Option<Timestamp>> {
+        let (now, hurry) = (self.clock.now(), *self.ending.borrow());
+        let mut outgoing = self.outgoing();
+        if let Some(sealed) = &outgoing.sealed {
+            return Ok(sealed.clone());
+        }
+        let letter = outgoing.post.next(now, hurry)?;
+        let sealed = Sealed { id: self.clock.new_id(), body: letter::body(&letter, &self.node, now) };
+        Ok(outgoing.sealed.insert(sealed).clone())
+    }
+
+    /// The letter that was on its way is not any more.
+    fn delivered(&self, outcome: &str, error: Option<String>) {
+        self.metrics.alert_posts.with_label_values(&[outcome]).inc();
+        let mut outgoing = self.outgoing();
+        outgoing.sealed = None;
+        outgoing.last_error = error;
+    }
+
+    fn failed(&self, error: String) {
+        self.metrics.alert_posts.with_label_values(&["failed"]).inc();
+        self.outgoing().last_error = Some(error);
+    }
+}
+
+impl Alerts {
+    /// Starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// What is wrong with the webhook.
+    pub(crate) fn start(config: &Config, clock: Clock, metrics: Metrics, node: String) -> Result<Self, webhook::Error> {
+        let target = config.target()?;
+        // Rules ask what was added to a counter: one that first appears as 1 has had nothing added.
+        for kind in Kind::ALL {
+            metrics.alerts.with_label_values(&[kind.as_str()]);
+            metrics.alerts_open.with_label_values(&[kind.as_str()]);
+        }
+        for outcome in ["delivered", "failed", "given_up"] {
+            metrics.alert_posts.with_label_values(&[outcome]);
+        }
+        let Config { cooldown, resolve_after, grace, .. } = *config;
+        let shared = Arc::new(Shared {
+            clock,
+            metrics,
+            node,
+            book: Mutex::new(Book::new(Times { cooldown, resolve_after, grace })),
+            outgoing: Mutex::default(),
+            target,
+            wake: Notify::new(),
+            ending: watch::Sender::new(false),
+            missed: Default::default(),
+        });
+        let arbiter = Arbiter::new().handle();
+        let teller = Mutex::new(start_teller(&shared, &arbiter));
+        Ok(Self(Arc::new(Handle { shared, arbiter, teller, restarts: AtomicU64::new(0) })))
+    }
+
+    /// An event was given up and waits for an operator.
+    pub(crate) fn dead_letter(&self, record: Uuid, handler: &str, reason: Status, error: Option<&str>) {
+        let reason = reason.as_str();
+        self.0.shared.metrics.dead_letters.with_label_values(&[handler, reason]).inc();
+        tracing::info!(record = %record, handler, reason, error, "an event was given up");
+        self.signal(Kind::DeadLetter, Some(handler), record, error);
+    }
+
+    /// Something arrived that is no event, or not one that anybody could handle.
+    pub(crate) fn invalid(&self, record: Uuid, event_type: &str, error: Option<&str>) {
+        tracing::info!(record = %record, event_type, error, "an invalid event arrived");
+        self.signal(Kind::Invalid, Some(event_type), record, error);
+    }
+
+    /// An event cannot be put out of hand: the database refuses the write.
+    pub(crate) fn stuck(&self, record: Uuid, error: &str) {
+        tracing::error!(record = %record, error, "an event cannot be taken over; look at its row");
+        self.signal(Kind::Stuck, None, record, Some(error));
+    }
+
+    /// Says which states of a kind hold: all that do, so that what is not among them is over.
+    pub(crate) fn looked(&self, kind: Kind, holds: Vec<Condition>) {
+        // Who cannot hear it now hears it with the next look.
+        drop(self.teller().try_send(Looked { kind, holds }));
+    }
+
+    /// Starts another Teller if the one before died. What it knew is still known.
+    pub(crate) fn look_after(&self) {
+        let mut teller = self.teller();
+        if !teller.connected() && !*self.0.shared.ending.borrow() {
+            tracing::error!("the Teller of alerts died; starting another");
+            self.0.shared.metrics.actor_restarts.with_label_values(&["alerts"]).inc();
+            self.0.restarts.fetch_add(1, Ordering::Relaxed);
+            *teller = start_teller(&self.0.shared, &self.0.arbiter);
+        }
+    }
+
+    /// Whether the Teller lives, and how often it was started again.
+    pub(crate) fn vitals(&self) -> (bool, u64) {
+        (self.teller().connected(), self.0.restarts.load(Ordering::Relaxed))
+    }
+
+    /// All incidents that are known, newest first.
+    pub(crate) fn incidents(&self) -> Vec<View> {
+        let shared = &self.0.shared;
+        shared.book().all().iter().map(|incident| View::of(incident, &shared.node)).collect()
+    }
+
+    /// Those that go on, newest first.
+    pub(crate) fn open(&self) -> Vec<Incident> {
+        self.0.shared.book().all().into_iter().filter(Incident::is_open).collect()
+    }
+
+    /// How the webhook fares, if there is one.
+    pub(crate) fn posting(&self) -> Option<Posting> {
+        self.0.shared.target.as_ref()?;
+        let outgoing = self.0.shared.outgoing();
+        let waiting = outgoing.post.len() + usize::from(outgoing.sealed.is_some());
+        Some(Posting { waiting, last_error: outgoing.last_error.clone() })
+    }
+
+    /// Sends a test: in the log, and to the webhook if there is one. Says whether there is one.
+    ///
+    /// # Errors
+    /// [`Undelivered`], if the webhook did not take it.
+    pub(crate) async fn test(&self, operator: &str) -> Result<bool, Undelivered> {
+        let shared = &self.0.shared;
+        tracing::warn!(alert = "test", operator, "alert: a test");
+        match &shared.target {
+            Some(target) => courier::test(shared, target, operator).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Posts what still has to be, for a moment at most, and ends. What is open stays so: a stop mends nothing.
+    pub(crate) async fn end(&self) {
+        let teller = self.teller().clone();
+        let posted = async {
+            // An error means that the Teller is dead; what it knew is posted all the same.
+            let _ = teller.send(Finish).await;
+            self.0.shared.ending.send_replace(true);
+            while self.posting().is_some_and(|posting| posting.waiting > 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(LAST_POSTS, posted).await.is_err() {
+            tracing::warn!(
+                "alerts could not be posted before the end; what still holds is raised anew at the next start"
+            );
+        }
+        self.0.arbiter.stop();
+    }
+
+    fn signal(&self, kind: Kind, subject: Option<&str>, record: Uuid, error: Option<&str>) {
+        let (subject, error) = (subject.map(str::to_owned), error.map(|error| shortened(error).to_owned()));
+        if self.teller().try_send(Signal { kind, subject, record, error }).is_err()
+            && let Some((_, missed)) =
+                Kind::ALL.into_iter().zip(&self.0.shared.missed).find(|(known, _)| *known == kind)
+        {
+            missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn teller(&self) -> MutexGuard<'_, Addr<Teller>> {
+        self.0.teller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alerts").field("target", &self.0.shared.target).finish_non_exhaustive()
+    }
+}
+
+fn start_teller(shared: &Arc<Shared>, arbiter: &ArbiterHandle) -> Addr<Teller> {
+    let teller = Teller::new(Arc::clone(shared));
+    Actor::start_in_arbiter(arbiter, move |_| teller)
+}
+
+/// As much of an error as is compared, and no more than a mailbox can keep many of.
+fn shortened(error: &str) -> &str {
+    let error = error.trim_start();
+    &error[..error.floor_char_boundary(LONGEST_ERROR)]
 }

@@ -4,6 +4,7 @@
 //! down. What is refused becomes a problem document in one place.
 
 pub(crate) mod actors;
+mod alerts;
 mod audit;
 pub(crate) mod body;
 mod chemicals;
@@ -139,6 +140,8 @@ fn routes() -> Vec<At> {
         at("/api/v1/schemas", "GET, HEAD", [get(schemas::list)]),
         at("/api/v1/actors", "GET, HEAD", [get(actors::tree)]),
         at("/api/v1/nodes", "GET, HEAD", [get(nodes::list)]),
+        at("/api/v1/alerts", "GET, HEAD", [get(alerts::list)]),
+        at("/api/v1/alerts/test", "POST", [post(alerts::test)]),
         at("/api/v1/stats", "GET, HEAD", [get(stats::stats)]),
         at("/metrics", "GET, HEAD", [get(metrics::text)]),
         at("/livez", "GET, HEAD", [get(health::live)]),

@@ -4,6 +4,7 @@
 //! is written through a [`Screen`]; nothing here prints by itself.
 
 mod actors;
+mod alerts;
 mod audit;
 mod bench;
 mod client;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use actors::ActorsArgs;
+pub use alerts::AlertsArgs;
 pub use audit::AuditArgs;
 pub use client::{ClientArgs, Output};
 pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
@@ -92,6 +94,8 @@ pub enum Command {
     Actors(ActorsArgs),
     /// List the nodes that work on the ledger
     Nodes(NodesArgs),
+    /// See what operators were alerted of, and test the way there
+    Alerts(AlertsArgs),
     /// See who did what, and why
     Audit(AuditArgs),
     /// Count the events by status
@@ -189,6 +193,7 @@ async fn ask(command: Command, screen: &mut Screen<'_>, pace: &Pace) -> anyhow::
         Command::Dlq(command) => dlq::run(command, screen, pace).await,
         Command::Operations(command) => operations::run(command, screen).await,
         Command::Audit(args) => audit::run(&args, screen).await,
+        Command::Alerts(args) => alerts::run(&args, screen).await,
         Command::Handlers(args) => handlers::run(&args, screen).await,
         Command::Actors(args) => actors::run(&args, screen).await,
         Command::Nodes(args) => nodes::run(&args, screen).await,

@@ -27,7 +27,7 @@ pub use reference::reference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{admin, api, bus, handle, ingest, persist, process, retry, telemetry};
+use crate::{admin, alert, api, bus, handle, ingest, persist, process, retry, telemetry};
 
 /// Everything that can be set. The default is the embedded engine: SQLite, no broker, loopback.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +58,8 @@ pub struct Config {
     pub handler: Vec<handle::Config>,
     /// What the data of events has to look like: one `[[schema]]` for each type that has one.
     pub schema: Vec<ingest::SchemaConfig>,
+    /// What operators are alerted of, and where.
+    pub alerts: alert::Config,
     /// The logs.
     pub telemetry: telemetry::Config,
 }

@@ -1,6 +1,7 @@
 //! The engine: the rooms put together, started back to front and drained front to back.
 
 mod chronicle;
+mod lookout;
 mod run;
 
 use std::path::Path;
@@ -11,19 +12,21 @@ use actix::dev::MessageResponse;
 use actix::prelude::*;
 use uuid::Uuid;
 
+use crate::alert::Alerts;
 use crate::bus;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::dead_letter::{self, ForAll, Operations, Operator, Outbox};
 use crate::event::{Event, NewEvent};
 use crate::handle::{Bind, BindError, Deliver, Emitter, FromPayload, HandlerError, Registration, Response};
-use crate::handlers::{Configured, Means};
+use crate::handlers::{Configured, Means, webhook};
 use crate::ingest::{Accepted, Intake, Listeners, Reception, Rejected, SchemaError, Schemas, SubmitError};
 use crate::lifecycle::OperationVerb;
 use crate::persist::{self, Listed, Listing, OpenError, OperationRecord, Reads, Record, insist};
 use crate::process::{self, Begun, Lane, Parts, Pool, ProcessorPool};
 use crate::retry::RetryScheduler;
 use crate::telemetry::Metrics;
+use lookout::Lookout;
 
 /// Why the engine did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum Error {
     /// A schema's file.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Where alerts are posted.
+    #[error("`alerts.webhook`: {0}")]
+    Alerts(#[from] webhook::Error),
     /// The ledger could not be read or written at the start or the end.
     #[error("the ledger does not answer: {0}")]
     Ledger(#[from] sea_orm::DbErr),
@@ -171,6 +177,7 @@ impl Builder {
         let found = bus::prepare(&choice(&config)).await?;
         let metrics = Metrics::new()?;
         let ledger = persist::open(&config.database, &self.clock, metrics.clone()).await?;
+        let alerts = Alerts::start(&config.alerts, self.clock.clone(), metrics.clone(), node_name())?;
         let (persist, emitter) = (ledger.persist, self.emitter);
         let means = Means { clock: self.clock.clone(), persist: persist.clone(), emitter: emitter.clone() };
         self.handlers.extend(self.with_means.into_iter().chain(configured).map(|handler| handler.with(&means)));
@@ -178,6 +185,7 @@ impl Builder {
             clock: self.clock,
             persist: persist.clone(),
             metrics,
+            alerts,
             pool: config.pool.clone(),
             timeouts: config.timeouts.clone(),
             retry: config.retry.clone(),
@@ -186,12 +194,14 @@ impl Builder {
         if let Err(error) = prepare(&pool, config.bus.kind).await {
             // The first error says more than that of the close.
             drop(pool.persist.close().await);
+            pool.alerts.end().await;
             return Err(error);
         }
         let path = Arbiter::new().handle();
         let broker = bus::open(&choice(&config), found, &path).map(Arc::new);
         let intake = start_path(&pool, schemas.clone(), broker.clone(), &path, &emitter).await;
         path.spawn(chronicle::keep(pool.clone()));
+        let watched = broker.clone();
         // Last: from here on events come in.
         let listeners = broker.map(|broker| {
             let outbox = Outbox::new(pool.clone(), Arc::clone(&broker));
@@ -200,6 +210,13 @@ impl Builder {
             let reception = Reception { pool: pool.clone(), schemas, broker, body_limit, max_pending };
             Listeners::start(reception, config.listener.concurrency, &path)
         });
+        let lookout = Lookout::new(lookout::View {
+            pool: pool.clone(),
+            broker: watched,
+            listeners: listeners.clone(),
+            config: config.alerts.clone(),
+        });
+        Actor::start_in_arbiter(&path, move |_| lookout);
         Ok(Engine(Arc::new(Inner { config, intake, listeners, pool, path, lock: Mutex::new(ledger.lock) })))
     }
 
@@ -456,6 +473,7 @@ impl Engine {
     async fn close(&self) -> Result<(), Error> {
         chronicle::end(&self.0.pool).await;
         let closed = self.0.pool.persist.close().await;
+        self.0.pool.alerts.end().await;
         self.0.path.stop();
         drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(closed?)

@@ -54,6 +54,13 @@ impl Fingerprint {
         Self { id: digest(&["dead letter", handler, &title]), title }
     }
 
+    /// Of anything else that goes wrong: what it is, of what, and its error like that of a death.
+    #[must_use]
+    pub fn of_trouble(what: &str, of: &str, error: Option<&str>) -> Self {
+        let Self { title, .. } = Self::of_death(of, error);
+        Self { id: digest(&["trouble", what, of, &title]), title }
+    }
+
     /// Of an event that nobody handles: its type.
     #[must_use]
     pub fn of_unhandled(event_type: &str) -> Self {

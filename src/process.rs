@@ -35,6 +35,7 @@ pub(crate) use lane::Lane;
 pub(crate) use pool::{Begun, ProcessorPool};
 pub(crate) use recovery::take_over;
 
+use crate::alert::{Alerts, Undelivered};
 use crate::clock::{Clock, Timestamp};
 use crate::dead_letter::{Changed, Operations, Operator};
 use crate::handle::{BindError, Registration, Routes};
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) persist: Persist,
     pub(crate) metrics: Metrics,
+    pub(crate) alerts: Alerts,
     pub(crate) processors: Processors,
     pub(crate) processing_timeout: Duration,
     lanes: BTreeMap<Arc<str>, Arc<Lane>>,
@@ -88,6 +90,7 @@ pub(crate) struct Parts {
     pub clock: Clock,
     pub persist: Persist,
     pub metrics: Metrics,
+    pub alerts: Alerts,
     pub pool: Config,
     pub timeouts: Timeouts,
     pub retry: RetryPolicy,
@@ -103,6 +106,7 @@ impl Pool {
             clock: parts.clock,
             persist: parts.persist,
             metrics: parts.metrics,
+            alerts: parts.alerts,
             processors: Processors::new(parts.pool.processors),
             processing_timeout: parts.timeouts.processing,
             lanes,
@@ -248,6 +252,15 @@ impl Pool {
         lane.host.restart();
         self.announce(&lane.name);
         Ok(())
+    }
+
+    /// Sends a test to where alerts go; whether there is a webhook, or why it did not take the test.
+    pub(crate) async fn test_alerts(
+        &self,
+        operator: &Operator,
+    ) -> Result<Result<bool, Undelivered>, crate::persist::Error> {
+        self.operate(crate::persist::Action::TestAlerts, &operator.name, operator.reason.clone()).await?;
+        Ok(self.alerts.test(&operator.name).await)
     }
 
     /// Obeys what operators have said of handlers: before this process started, or to another node.

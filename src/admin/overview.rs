@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use askama::Template;
 use tokio::time::timeout;
 
+use super::alerts::{self, Alert};
 use super::health::Health;
 use super::history::{Drawing, RANGES, Range, drawings};
 use super::standing::Standing;
@@ -26,6 +27,9 @@ const NEWEST: u64 = 8;
 struct Overview {
     frame: Frame,
     standing: Standing,
+    alerts: Vec<Alert>,
+    /// How many more there are.
+    more_alerts: usize,
     range: Range,
     /// None while the ledger is away.
     drawings: Option<[Drawing; 2]>,
@@ -70,5 +74,6 @@ pub(super) async fn page(state: Data<State>, request: HttpRequest) -> Answer {
     let drawings = timeout(PATIENCE, drawings(&state, range)).await.ok().and_then(Result::ok);
     let nothing = Filter::default();
     let newest = timeout(PATIENCE, state.reads().list(&nothing, None, NEWEST)).await.ok().and_then(Result::ok);
-    answer(&Overview { frame, standing, range, drawings, newest })
+    let (alerts, more_alerts) = alerts::open(&state);
+    answer(&Overview { frame, standing, alerts, more_alerts, range, drawings, newest })
 }

@@ -138,6 +138,7 @@ pub(crate) async fn engine(state: &State) -> Node<'_> {
         Node { children: lanes.collect(), ..Node::new("handlers", "handlers", true) },
         Node::new("operations", "operations", state.pool.operations().is_some_and(actix::Addr::connected)),
     ];
+    children.push(alerts(state));
     children.extend(listeners(state));
     let engine = Node { children, ..Node::new("engine", "engine", true) };
     let state = if draining { ActorState::Draining } else { ActorState::Running };
@@ -155,6 +156,14 @@ fn processors(state: &State) -> Node<'static> {
     // It builds dead Processors again within a second: while one lives, so does it.
     let is_alive = children.iter().any(|processor| processor.state == ActorState::Running);
     Node { children, ..Node::new("processor-pool", "processor_pool", is_alive) }
+}
+
+fn alerts(state: &State) -> Node<'static> {
+    let (is_alive, restarts) = state.pool.alerts.vitals();
+    let posting = state.pool.alerts.posting();
+    let mailbox = posting.as_ref().map(|posting| posting.waiting);
+    let last_error = posting.and_then(|posting| posting.last_error);
+    Node { restarts, mailbox, last_error, ..Node::new("alerts", "alerts", is_alive) }
 }
 
 /// A listener without its broker is down; it comes back by itself.

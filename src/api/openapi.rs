@@ -16,14 +16,14 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use refusals::{
     MemberProblem, OfACancellation, OfAChemical, OfADiscard, OfAFile, OfALedgerRead, OfAList, OfAName, OfAPause,
-    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATextOfOurs, OfATurn, OfAnExport, OfAnOperation, OfMany,
-    OfOneOperation,
+    OfARecord, OfARedrive, OfAResubmission, OfASubmission, OfATest, OfATextOfOurs, OfATurn, OfAnExport, OfAnOperation,
+    OfMany, OfOneOperation,
 };
 
 use super::problem::{Code, Document};
 use super::{
-    actors, audit, chemicals, dead_letters, docs, events, export, groups, handlers, health, metrics, nodes, operations,
-    pages, resubmission, schemas, stats, submission,
+    actors, alerts, audit, chemicals, dead_letters, docs, events, export, groups, handlers, health, metrics, nodes,
+    operations, pages, resubmission, schemas, stats, submission,
 };
 
 #[derive(OpenApi)]
@@ -84,6 +84,8 @@ use super::{
         schemas::list,
         actors::tree,
         nodes::list,
+        alerts::list,
+        alerts::test,
         stats::stats,
         metrics::text,
         health::live,

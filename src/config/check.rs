@@ -1,5 +1,6 @@
 //! What a configuration may not say although it can be read. Pure: nothing is opened or looked up to find out.
 
+mod alerts;
 mod handlers;
 mod schemas;
 
@@ -34,6 +35,7 @@ impl Config {
         check_lease(self.database.lease, &mut found);
         check_rabbitmq(&self.rabbitmq, &mut found);
         check_log_level(&self.telemetry.log_level, &mut found);
+        alerts::check(&self.alerts, &mut found);
         handlers::check(self, kinds, &mut found);
         schemas::check(self, &mut found);
         if found.is_empty() { Ok(()) } else { Err(Problems(found).into()) }

@@ -92,6 +92,8 @@ pub(crate) struct Vitals {
     name: String,
     restarts: AtomicU64,
     deaths_in_a_row: AtomicU64,
+    /// How often it came to be down, or was walled off.
+    downs: AtomicU64,
     /// Whether an actor is there; none is while the next is waited for.
     alive: AtomicBool,
     last_error: Mutex<Option<String>>,
@@ -113,7 +115,7 @@ impl Vitals {
         *lock(&self.last_error) = Some(why.to_owned());
         tracing::warn!(handler = self.name, error = why, deaths, "a handler's actor died; building it again");
         if deaths == DOWN_AFTER {
-            crate::alert::handler_down(&self.metrics, &self.name, why);
+            self.downs.fetch_add(1, Ordering::Relaxed);
         }
         if deaths == 1 {
             return Duration::ZERO;
@@ -201,6 +203,7 @@ impl Host {
             name: name.to_owned(),
             restarts: AtomicU64::new(0),
             deaths_in_a_row: AtomicU64::new(0),
+            downs: AtomicU64::new(0),
             alive: AtomicBool::new(true),
             last_error: Mutex::new(None),
             renewals: watch::Sender::new(0),
@@ -231,6 +234,16 @@ impl Host {
 
     pub(crate) fn last_error(&self) -> Option<String> {
         lock(&self.vitals.last_error).clone()
+    }
+
+    /// How often it came to be down, or was walled off.
+    pub(crate) fn downs(&self) -> u64 {
+        self.vitals.downs.load(Ordering::Relaxed)
+    }
+
+    /// Whether its actors died one after the other, and none has ended a delivery well since.
+    pub(crate) fn is_ailing(&self) -> bool {
+        self.vitals.deaths_in_a_row.load(Ordering::Relaxed) >= DOWN_AFTER
     }
 
     pub(crate) fn state(&self) -> HostState {
@@ -275,7 +288,8 @@ impl Host {
         self.vitals.restarts.fetch_add(1, Ordering::Relaxed);
         self.vitals.metrics.actor_restarts.with_label_values(&["handler"]).inc();
         *lock(&self.vitals.last_error) = Some(why.clone());
-        crate::alert::handler_down(&self.vitals.metrics, &self.vitals.name, &why);
+        self.vitals.downs.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(handler = self.vitals.name, error = why, "a handler's thread is walled off; starting another");
         self.walled_off.fetch_add(1, Ordering::Relaxed);
         let fresh = take_seat((self.resident)(), self.capacity, &self.vitals, self.began);
         let blocked = std::mem::replace(&mut *lock(&self.seat), fresh);

@@ -91,22 +91,37 @@ async fn deliver(
     Answer::read(response).await.verdict(clock.now())
 }
 
+impl Target {
+    /// Posts this JSON once, signed if there is a secret, with the headers of Standard Webhooks.
+    ///
+    /// # Errors
+    /// Why it was not taken, like the attempt of an event.
+    pub(crate) async fn post(&self, id: &str, body: Vec<u8>, now: Timestamp) -> Result<(), HandlerError> {
+        let client = self.client()?;
+        let request = self.signed(client.post(self.url.clone()), id, now, body);
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let no_answer = |error: reqwest::Error| NoAnswer { place: self.place(), source: error.without_url() };
+        Answer::read(request.send().await.map_err(no_answer)?).await.verdict(now)
+    }
+
+    /// The request with this body and the headers of Standard Webhooks.
+    fn signed(&self, mut request: RequestBuilder, id: &str, now: Timestamp, body: Vec<u8>) -> RequestBuilder {
+        let timestamp = now.0.div_euclid(1_000_000);
+        if let Some(secret) = &self.secret {
+            request = request.header("webhook-signature", secret.sign(id, timestamp, &body));
+        }
+        request.header("webhook-id", id).header("webhook-timestamp", timestamp).body(body)
+    }
+}
+
 fn request(client: &Client, target: &Target, delivery: &Deliver<Payload>, now: Timestamp) -> RequestBuilder {
     let Deliver { event, attempt } = delivery;
-    let id = attempt.record_id.to_string();
-    let timestamp = now.0.div_euclid(1_000_000);
-    let body = to_structured(event);
     let mut request = client
         .post(target.url.clone())
         .header(CONTENT_TYPE, "application/cloudevents+json")
-        .header("webhook-id", &id)
-        .header("webhook-timestamp", timestamp)
         .header("evenkeel-attempt", attempt.number);
     if let Some(trace) = TraceContext::of_event(&event.extensions) {
         request = trace.headers().fold(request, |request, (name, value)| request.header(name, value));
     }
-    if let Some(secret) = &target.secret {
-        request = request.header("webhook-signature", secret.sign(&id, timestamp, &body));
-    }
-    request.body(body)
+    target.signed(request, &attempt.record_id.to_string(), now, to_structured(event))
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::schema::Breach;
-use crate::alert;
 use crate::clock::Timestamp;
 use crate::event::{DEFAULT_SOURCE, Event, NewEvent, Payload, checksum};
 use crate::lifecycle::Status;
@@ -181,7 +180,7 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Entered {
             count(status);
             match (flaw, &lane) {
                 (Some(flaw), _) => {
-                    alert::invalid(&pool.metrics, id, &event.event_type, Some(&flaw.to_string()));
+                    pool.alerts.invalid(id, &event.event_type, Some(&flaw.to_string()));
                     Outcome::Flawed(flaw)
                 }
                 (None, Some(lane)) => {
@@ -202,7 +201,7 @@ fn admit(pool: &Pool, taken: Taken, entering: Entering) -> Entered {
         Taken::Conflict { of } => {
             count(Status::Invalid);
             let error = format!("its source and id were accepted before with other content, as {of}");
-            alert::invalid(&pool.metrics, id, &event.event_type, Some(&error));
+            pool.alerts.invalid(id, &event.event_type, Some(&error));
             Outcome::Conflict { of }
         }
     };

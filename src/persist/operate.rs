@@ -67,6 +67,8 @@ pub enum Action {
         /// Which handler.
         handler: String,
     },
+    /// Tests the way that alerts go; nothing is written but the audit log's line.
+    TestAlerts,
     /// Nobody handles these events any more, or another handler does: from this lane and type to that lane. It changes a
     /// part of them at a time.
     Rebind {
@@ -109,6 +111,7 @@ impl Action {
             Self::Pause { .. } => "resume",
             Self::Resubmit { .. } => "resubmit",
             Self::Restart { .. } => "restart",
+            Self::TestAlerts => "test_alerts",
             Self::Rebind { .. } => "rebind",
             Self::Begin(begin) => match begin.action {
                 OperationAction::Redrive => "begin_redrive",
@@ -135,6 +138,7 @@ impl Action {
             Self::Discard(records) => format!("{} records", records.len()),
             Self::Cancel(record) => record.to_string(),
             Self::Pause { handler, .. } | Self::Restart { handler } => handler.clone(),
+            Self::TestAlerts => "alerts".to_owned(),
             Self::Resubmit { original, .. } => original.to_string(),
             Self::Rebind { from, event_type, to } => {
                 format!("{event_type}: {from} -> {}", to.as_deref().unwrap_or("no handler"))
@@ -216,7 +220,7 @@ pub(super) async fn operate(tx: &Tx, operation: &Operation, counts: &mut Counts)
         }
         Action::Pause { handler, paused } => pause(tx, handler, *paused, at).await?,
         Action::Resubmit { original, record } => lineage::keep(tx, *original, *record, at).await?,
-        Action::Restart { .. } => 1,
+        Action::Restart { .. } | Action::TestAlerts => 1,
         Action::Rebind { from, event_type, to } => rebind(tx, from, event_type, to.as_deref(), at, counts).await?,
         Action::Begin(begin) => {
             let is_new = operation::begin(tx, operation, begin).await?;

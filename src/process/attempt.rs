@@ -11,7 +11,6 @@ use super::Pool;
 use super::hand::Hold;
 use super::lane::Lane;
 use super::verdict::{Outcome, Verdict, verdict};
-use crate::alert;
 use crate::clock::Timestamp;
 use crate::handle::{Attempt, Ended, Invocation, Start};
 use crate::lifecycle::{FinalStatus, Status, Transition, Verb, transition};
@@ -194,10 +193,10 @@ fn tell(pool: &Pool, lane: &Arc<Lane>, claim: &Claim, finish: Finish, step: Tran
     let error = finish.error.as_deref();
     match end {
         FinalStatus::DeadLetter => {
-            alert::dead_letter(metrics, claim.record_id, handler, status, error);
+            pool.alerts.dead_letter(claim.record_id, handler, status, error);
             pool.deaths.notify_one();
         }
-        FinalStatus::Failed => alert::invalid(metrics, claim.record_id, &claim.event.event_type, error),
+        FinalStatus::Failed => pool.alerts.invalid(claim.record_id, &claim.event.event_type, error),
         _ => {}
     }
     if pool.settled.is_awaited(claim.record_id) {

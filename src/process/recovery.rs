@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Pool;
-use crate::alert;
 use crate::lifecycle::Status;
 use crate::persist::{self, Action, Due, Finish, Operation};
 
@@ -62,7 +61,7 @@ async fn take_over_singly(pool: &Pool) -> Result<usize, sea_orm::DbErr> {
                 Ok(false) => {}
                 Err(persist::Error::Refused(why)) => {
                     if pool.refusals.note(finish.record_id, &why) {
-                        alert::stuck(&pool.metrics, finish.record_id, &why);
+                        pool.alerts.stuck(finish.record_id, &why);
                     }
                     refused.insert(finish.record_id);
                 }
@@ -77,7 +76,7 @@ fn taken_over(pool: &Pool, finish: &Finish) {
     let (status, error) = (finish.step.to(), finish.error.as_deref());
     pool.metrics.takeovers.with_label_values(&[status.as_str()]).inc();
     if status == Status::Poison {
-        alert::dead_letter(&pool.metrics, finish.record_id, &finish.handler, Status::Poison, error);
+        pool.alerts.dead_letter(finish.record_id, &finish.handler, Status::Poison, error);
     }
     pool.announce(&finish.handler);
 }

@@ -33,8 +33,12 @@ pub struct Instruments {
     pub retries: IntCounterVec,
     /// Events that became dead letters, by handler and why.
     pub dead_letters: IntCounterVec,
-    /// Alerts raised, by kind.
+    /// Incidents that operators were alerted of, by kind.
     pub alerts: IntCounterVec,
+    /// Incidents that go on, by kind.
+    pub alerts_open: IntGaugeVec,
+    /// Tries to post an alert to the webhook, by what became of them.
+    pub alert_posts: IntCounterVec,
     /// Messages that a broker delivered and that are settled, by what they were.
     pub deliveries: IntCounterVec,
     /// Messages that were to be published, by where to and what became of them.
@@ -101,7 +105,9 @@ impl Metrics {
             attempts: with.counters("evenkeel_attempts_total", "Attempts that ended.", &["handler", "outcome"])?,
             retries: with.counters("evenkeel_retries_total", "Retries scheduled.", &["handler"])?,
             dead_letters: with.counters("evenkeel_dead_letters_total", "Dead letters.", &["handler", "reason"])?,
-            alerts: with.counters("evenkeel_alerts_total", "Alerts raised.", &["alert"])?,
+            alerts: with.counters("evenkeel_alerts_total", "Incidents that alerts were raised for.", &["alert"])?,
+            alerts_open: with.gauges("evenkeel_alerts_open", "Incidents that go on.", &["alert"])?,
+            alert_posts: with.counters("evenkeel_alert_posts_total", "Tries to post an alert.", &["outcome"])?,
             deliveries: with.counters(
                 "evenkeel_deliveries_total",
                 "Messages of a broker that are settled.",
@@ -160,9 +166,6 @@ impl Metrics {
 
     /// Rules ask what was added to a counter: one that first appears as 1 has had nothing added.
     fn begin_at_nothing(&self) {
-        for alert in ["dead_letter", "invalid", "handler_down", "stuck"] {
-            self.0.alerts.with_label_values(&[alert]);
-        }
         for destination in ["events", "dead_letters"] {
             for outcome in ["confirmed", "away", "refused", "unknown"] {
                 self.0.publishes.with_label_values(&[destination, outcome]);

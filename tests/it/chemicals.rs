@@ -66,7 +66,7 @@ async fn a_change_that_is_wrong_is_invalid_and_never_tried_again(place: Place) {
         assert!(record["error"].as_str().unwrap().starts_with(why), "{record}");
         assert_eq!((&record["attempt_count"], &record["retry_count"]), (&json!(1), &json!(0)));
     }
-    assert_eq!(node.metric("evenkeel_alerts_total{alert=\"invalid\"}").await, Some(4.0));
+    node.until_metric("evenkeel_alerts_total{alert=\"invalid\"}", 4.0).await;
     assert_eq!(node.get("/api/v1/chemicals").await["items"], json!([]));
     assert!(node.terminate().await.success());
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
+mod alerts;
 mod bad_input;
 mod bad_start;
 mod bounded;
@@ -36,6 +37,7 @@ mod mail_server;
 mod nodes;
 mod operations;
 mod other;
+mod pager;
 mod path;
 mod place;
 mod poison;

@@ -125,6 +125,8 @@ async fn everything_that_happens_on_the_path_is_counted(place: Place) {
         (restarts.with_label_values(&["handler"]).get() == 2).then_some(())
     })
     .await;
+    let alerts = || engine.metrics().alerts.with_label_values(&["dead_letter"]).get();
+    eventually("an alert is raised", async || (alerts() == 1).then_some(())).await;
     let text = String::from_utf8(engine.metrics().render().unwrap()).unwrap();
     for line in [
         r#"evenkeel_events_total{status="SUCCESS"} 1"#,

@@ -51,7 +51,7 @@ async fn an_event_that_kills_the_process_three_times_is_poison_and_all_its_neigh
     let record = node.record(&culprit).await;
     assert_eq!((&record["status"], &record["final_status"]), (&json!("POISON"), &json!("DEAD_LETTER")), "{record}");
     assert_eq!(attempts(&record), ["ABANDONED"; 3]);
-    assert_eq!(node.metric("evenkeel_alerts_total{alert=\"dead_letter\"}").await, Some(1.0));
+    node.until_metric("evenkeel_alerts_total{alert=\"dead_letter\"}", 1.0).await;
     let alerts = node.logged("alert", "dead_letter");
     assert_eq!(alerts.len(), 1);
     assert_eq!((&alerts[0]["level"], &alerts[0]["record"]), (&json!("WARN"), &json!(culprit)));

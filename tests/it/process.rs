@@ -339,6 +339,12 @@ impl Node {
         Some(line.parse().unwrap())
     }
 
+    /// Waits until a line of `/metrics` has this value.
+    pub async fn until_metric(&self, name: &str, value: f64) {
+        let what = format!("{name} is {value}");
+        eventually(&what, async || (self.metric(name).await == Some(value)).then_some(())).await;
+    }
+
     /// The lines of the log, which [`configure`] wants as JSON, with this value in a field.
     pub fn logged(&self, field: &str, value: &str) -> Vec<Value> {
         let lines = self.process.err();

@@ -46,7 +46,7 @@ async fn data_that_breaks_its_schema_is_invalid_and_never_handled_and_alerts() {
     assert_invalid(&record, &[]);
     assert_eq!((&record["data"], &record["handler_name"]), (&json!({ "total": "4711" }), &json!("billing")));
     assert_eq!(record["error"], problem["detail"]);
-    assert_eq!(node.metric(ALERTS).await, Some(1.0));
+    node.until_metric(ALERTS, 1.0).await;
     let alerts = node.logged("alert", "invalid");
     assert_eq!(alerts.len(), 1);
     assert_eq!((&alerts[0]["level"], &alerts[0]["record"]), (&json!("WARN"), &json!(id)));
@@ -79,7 +79,7 @@ async fn an_id_that_is_used_again_is_a_duplicate_or_a_conflict_that_alerts() {
     let kept = node.record(invalid[0]["id"].as_str().unwrap()).await;
     assert_invalid(&kept, &[]);
     assert_eq!((&kept["duplicate_of"], &kept["data"]), (&json!(first), &json!({ "n": 2 })), "what was sent is kept");
-    assert_eq!(node.metric(ALERTS).await, Some(1.0));
+    node.until_metric(ALERTS, 1.0).await;
     assert!(node.process.err().contains("alert=\"invalid\""));
     // By its event id, the record that holds the key is found.
     assert_eq!(node.record("order-1").await["id"], first.as_str());
@@ -95,7 +95,7 @@ async fn data_that_its_handler_cannot_read_is_invalid_at_once_and_alerts() {
     assert_invalid(&record, &["FAILED"]);
     assert_eq!(record["data"], json!({ "failures": "many" }));
     assert!(record["error"].as_str().unwrap().contains("invalid type: string \"many\""), "{record}");
-    assert_eq!(node.metric(ALERTS).await, Some(1.0));
+    node.until_metric(ALERTS, 1.0).await;
     assert!(node.process.err().contains("alert=\"invalid\""));
     node.until(&healthy, "SUCCESS").await;
 }

@@ -136,6 +136,8 @@ refusals! {
     ];
     /// What a pause, its end and a restart are refused with.
     OfAPause = [ASKING, &[Code::BadPath, Code::NotFound], RECEIVING, TEXTS, OPERATING, WRITING];
+    /// What a test of the alerts is refused with.
+    OfATest = [ASKING, RECEIVING, TEXTS, OPERATING, WRITING];
     /// What a text that the server makes by itself is refused with.
     OfATextOfOurs = [&[Code::Internal]];
     /// What a file of the viewer is refused with.

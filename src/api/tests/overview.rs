@@ -9,7 +9,10 @@ async fn the_tree_of_actors_is_live() {
     assert_eq!((&tree["name"], &tree["state"]), (&json!("engine"), &json!("RUNNING")));
     let children = tree["children"].as_array().unwrap();
     let names: Vec<&str> = children.iter().map(|child| child["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["persistence", "intake", "processor-pool", "retry-scheduler", "handlers", "operations"]);
+    assert_eq!(
+        names,
+        ["persistence", "intake", "processor-pool", "retry-scheduler", "handlers", "operations", "alerts"]
+    );
     for child in children {
         for member in ["kind", "state", "restarts", "last_error", "mailbox", "children"] {
             assert!(child.get(member).is_some(), "{child}");

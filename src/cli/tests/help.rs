@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 32] = [
+    let commands: [&[&str]; 34] = [
         &[],
         &["dev"],
         &["serve"],
@@ -35,6 +35,8 @@ fn every_command_explains_itself_with_examples() {
         &["handlers", "resume"],
         &["handlers", "restart"],
         &["actors"],
+        &["alerts"],
+        &["alerts", "test"],
         &["audit"],
         &["stats"],
         &["completions"],

@@ -104,7 +104,7 @@ async fn what_is_no_event_is_kept_with_its_bytes_or_left_to_its_sender_and_stops
         let is_first = record["error"].as_str().unwrap().starts_with("this is not UTF-8");
         assert_eq!(record["extensions"]["x-sender"] == "a", is_first, "{record}");
     }
-    assert_eq!(node.metric("evenkeel_alerts_total{alert=\"invalid\"}").await, Some(kept as f64));
+    assert_eq!(node.metric("evenkeel_events_total{status=\"INVALID\"}").await, Some(kept as f64));
     assert!(node.terminate().await.success());
     let rows = place.rows("SELECT data, error FROM event_record WHERE status = 'INVALID'").await;
     let reasons: HashMap<Vec<u8>, String> =
