@@ -140,6 +140,10 @@ mod tests {
                 "fingerprint": "3f1c", "title": "the data breaks the schema of <text>", "error": "…",
                 "first_seen": "2026-01-05T07:02:00Z", "last_seen": "2026-01-05T07:02:20Z" }),
         ];
-        insta::assert_snapshot!(table(&items, Timestamp(1_767_600_140_000_000)), @"");
+        insta::assert_snapshot!(table(&items, Timestamp(1_767_600_140_000_000)), @r"
+        STATE     ALERT         OF          EVENTS  SINCE                              LAST                               WHAT
+        open      handler_down  billing          1  20 s ago (2026-01-05 08:02:00Z)    just now (2026-01-05 08:02:20Z)    the configuration is missing
+        resolved  invalid       order.paid   1,000  60 min ago (2026-01-05 07:02:00Z)  60 min ago (2026-01-05 07:02:20Z)  the data breaks the schema of <text>
+        ");
     }
 }

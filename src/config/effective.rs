@@ -79,7 +79,8 @@ impl Loaded {
     /// Takes the secrets out, and puts the origins behind the values.
     fn annotate(&self, path: &KeyPath, table: &mut Table, origins: &mut BTreeMap<String, Origin>) {
         for (key, item) in table.iter_mut() {
-            if handle::Config::is_secret(&key) {
+            // Nothing is no secret.
+            if handle::Config::is_secret(&key) && item.as_str() != Some("") {
                 *item = Item::Value(handle::Config::REDACTED.into());
             }
             let path = path.key(&key);
@@ -277,6 +278,18 @@ secret = 'whsec_hidden'
         multiplier = 2.0      # as retry.multiplier
         max_delay = "1m"      # config.toml:10:11
         jitter = 0.0          # as retry.jitter
+
+        [alerts]
+        webhook = ""           # default
+        secret = ""            # default
+        allow_private = false  # default
+        cooldown = "15m"       # default
+        resolve_after = "15m"  # default
+        grace = "10s"          # default
+        oldest_pending = "5m"  # default
+        failing_ratio = 0.5    # default
+        failing_minimum = 10   # default
+        failing_window = "5m"  # default
 
         [telemetry]
         log_format = "text"  # default

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_section_and_key_is_known() {
         let schema = Schema::new();
-        assert_eq!(schema.sections().count(), 13);
+        assert_eq!(schema.sections().count(), 14);
         assert!(schema.keys("retry").eq(["initial_delay", "jitter", "max_delay", "max_retries", "multiplier"]));
     }
 

@@ -193,10 +193,14 @@ async fn an_event_that_waits_too_long_is_told_of_until_it_is_handled() {
     stop(engine).await;
 }
 
-/// Pauses the handler and sends it an event, which waits then.
-async fn let_one_wait(node: &Node) {
-    assert_eq!(node.post("/api/v1/handlers/log/pause", &json!({})).await.0, StatusCode::OK);
-    node.submit(&json!({ "type": "order.shipped", "id": "waits" })).await;
+/// Pauses the handler on all nodes and sends it an event, which waits then.
+async fn let_one_wait(nodes: &[&Node]) {
+    assert_eq!(nodes[0].post("/api/v1/handlers/log/pause", &json!({})).await.0, StatusCode::OK);
+    for node in nodes {
+        let is_paused = async || (node.handler("log").await["state"] == "PAUSED").then_some(());
+        eventually("the node obeys the pause", is_paused).await;
+    }
+    nodes[0].submit(&json!({ "type": "order.shipped", "id": "waits" })).await;
 }
 
 fn moment(incident: &Value, member: &str) -> Timestamp {
@@ -207,7 +211,7 @@ fn moment(incident: &Value, member: &str) -> Timestamp {
 async fn what_still_holds_after_a_kill_9_is_raised_anew_under_the_same_key() {
     let (place, pager) = (Place::new(), Pager::new());
     let mut node = node(&place, &pager, "oldest_pending = \"100ms\"").await;
-    let_one_wait(&node).await;
+    let_one_wait(&[&node]).await;
     pager.until_told("oldest_pending", &["raised"]).await;
     node.process.kill9();
     let mut node = Node::serve(&place).await;
@@ -230,7 +234,7 @@ async fn of_two_nodes_one_tells_how_long_events_wait_and_the_other_when_it_is_go
     configure(&place, &format!("database.lease = \"2s\"\n{alerts}{handler}"));
     let mut elder = Node::serve(&place).await;
     let mut younger = Node::serve(&place).await;
-    let_one_wait(&younger).await;
+    let_one_wait(&[&younger, &elder]).await;
     pager.until_told("oldest_pending", &["raised"]).await;
     // Long enough for both to have looked again.
     eventually("the elder has looked again and again", async || {
