@@ -298,3 +298,6 @@ fn shortened(error: &str) -> &str {
     let error = error.trim_start();
     &error[..error.floor_char_boundary(LONGEST_ERROR)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,7 @@ mod rows;
 mod search;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod tx;
 
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub use search::Found;
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::Metrics;
 use command::{Command, Reply};
+use trouble::Trouble;
 use tx::Tx;
 
 /// How much may wait to be accepted, in KiB; an event takes at least one. Above it callers are told to come back.
@@ -114,6 +116,7 @@ pub struct Persist {
     lasts: Duration,
     clock: Clock,
     metrics: Metrics,
+    trouble: Trouble,
 }
 
 /// What [`open`] gives: the way to Persistence, and the lock on the database for as long as it is kept.
@@ -138,15 +141,18 @@ pub async fn open(config: &Config, clock: &Clock, metrics: Metrics) -> Result<Le
     readers.count_with(metrics.reader_pools_replaced.clone());
     let (queued, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(writer));
     let arbiter = Arbiter::new().handle();
-    let (commits, count) = (
-        commit::Writer { db: Arc::clone(&writer), lease: lease.clone(), metrics: metrics.clone() },
-        Arc::clone(&queued),
-    );
+    let (trouble, count) = (Trouble::default(), Arc::clone(&queued));
+    let commits = commit::Writer {
+        db: Arc::clone(&writer),
+        lease: lease.clone(),
+        metrics: metrics.clone(),
+        trouble: trouble.clone(),
+    };
     let actor = Actor::start_in_arbiter(&arbiter, move |_| actor::Persistence::new(commits, count));
     let room = Arc::new(Semaphore::new(ACCEPT_ROOM as usize));
     let (reads, clock) = (Reads { db: readers }, clock.clone());
     let lasts = config.lease;
-    let persist = Persist { actor, room, queued, arbiter, reads, writer, lease, lasts, clock, metrics };
+    let persist = Persist { actor, room, queued, arbiter, reads, writer, lease, lasts, clock, metrics, trouble };
     Ok(Ledger { persist, lock })
 }
 
@@ -231,6 +237,12 @@ impl Persist {
     #[must_use]
     pub const fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Why the ledger cannot be written at present; nothing if it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.why()
     }
 
     /// Whether other nodes may work on the same ledger.

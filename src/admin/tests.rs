@@ -32,8 +32,17 @@ async fn the_overview_says_how_it_stands_and_leads_to_each_list() {
     assert!(empty.contains("evenkeel send demo.hello"), "{empty}");
     node.settle(event("ok.a")).await;
     node.settle(event("fail")).await;
+    let alerted = async {
+        while node.get("/api/v1/alerts").await.json()["items"].as_array().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), alerted).await.unwrap();
+    let group = dead_letters::group(&node).await;
     let page = node.get("/?range=24h").await.text;
     for part in [
+        &*format!(r#"<a href="/dead-letters?group={group}"><strong data-kind="warn">dead_letter</strong> fail</a>:"#),
+        "no such account (1)",
         "All is well.",
         r#"<a class="figure" href="/dead-letters"><span class="label">Dead letters</span> <b data-live="dead_letters">1</b>"#,
         r#"<b data-live="succeeded">1</b>"#,

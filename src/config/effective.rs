@@ -304,7 +304,7 @@ secret = 'whsec_hidden'
         let shown = loaded.effective(OPTIONS).unwrap().to_string();
         let again = Config::parse(&shown, "again.toml").unwrap();
         assert_eq!(again.config, completed(&loaded.config, OPTIONS));
-        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 13);
+        assert_eq!(toml::Table::try_from(&again.config).unwrap().len(), 14);
     }
 
     #[test]

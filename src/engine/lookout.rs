@@ -104,8 +104,8 @@ impl View {
         }
         alerts.looked(Kind::HandlerDown, down);
         alerts.looked(Kind::HandlerFailing, failing);
-        let is_unwritable = self.pool.metrics.ledger_unavailable.get() != 0;
-        alerts.looked(Kind::LedgerUnavailable, of_node(is_unwritable, "its writes fail; the log has the error"));
+        let trouble = self.pool.persist.trouble();
+        alerts.looked(Kind::LedgerUnavailable, of_node(trouble.is_some(), &trouble.unwrap_or_default()));
         let loss = match self.pool.persist.lease().loss() {
             None => Vec::new(),
             Some(Loss::Unrenewed) => of_node(true, "the database did not let it be renewed in time"),

@@ -13,6 +13,7 @@ use super::database::Connection;
 use super::fault::Fault;
 use super::lease::Lease;
 use super::record::{Claim, NewRecord, Taken};
+use super::trouble::Trouble;
 use super::tx::Tx;
 use super::{accept, claim, finish, nodes, operate, outbox, recover, rollup};
 use crate::telemetry::Metrics;
@@ -23,6 +24,7 @@ pub(super) struct Writer {
     pub db: Arc<Connection>,
     pub lease: Lease,
     pub metrics: Metrics,
+    pub trouble: Trouble,
 }
 
 /// How long to wait before a failed commit is tried again, at most.
@@ -41,7 +43,7 @@ impl Writer {
             }
             match self.write(&part, careful).await {
                 Ok(answers) => {
-                    self.metrics.ledger_unavailable.set(0);
+                    self.is_written();
                     waits = self::waits();
                     part.into_iter().zip(answers).for_each(|(command, answer)| command.answer(answer));
                 }
@@ -53,7 +55,12 @@ impl Writer {
         }
         // Also if nobody wanted it any more: without this, a ledger that came back would count as away until somebody
         // writes, and nobody is sent to a node that is not ready.
+        self.is_written();
+    }
+
+    fn is_written(&self) {
         self.metrics.ledger_unavailable.set(0);
+        self.trouble.is(None);
     }
 
     async fn recover(
@@ -85,6 +92,7 @@ impl Writer {
 
     async fn wait(&self, why: &str, waits: &mut backon::ExponentialBackoff) {
         self.metrics.ledger_unavailable.set(1);
+        self.trouble.is(Some(why));
         let wait = waits.next().unwrap_or(LONGEST_WAIT);
         tracing::warn!(error = why, retry_in_ms = wait.as_millis(), "the ledger cannot be written; trying again");
         tokio::time::sleep(wait).await;

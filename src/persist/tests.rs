@@ -142,6 +142,7 @@ async fn a_commit_whose_answer_was_lost_is_done_again_and_recognises_itself(plac
         db: Arc::clone(&desk.persist.writer),
         lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
+        trouble: Trouble::default(),
     };
     let claim = desk.clock.new_id();
     let (first, twin, other) =
@@ -174,6 +175,7 @@ async fn a_change_whose_answer_was_lost_is_kept_once(place: Place) {
         db: Arc::clone(&desk.persist.writer),
         lease: desk.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
+        trouble: Trouble::default(),
     };
     let change = ChemicalChange {
         record_id: desk.clock.new_id(),

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::harness::{Place, eventually, operator, settled, stop};
+use crate::line::Mode;
 use crate::pager::Pager;
 use crate::process::{Node, configure, run};
+use crate::rabbit::Rabbit;
 
 const EVENTS: &str = "/api/v1/events";
 
@@ -191,6 +193,47 @@ async fn an_event_that_waits_too_long_is_told_of_until_it_is_handled() {
     assert_eq!(settled(&engine, id).await.status, Status::Success);
     pager.until_told("oldest_pending", &["raised", "resolved"]).await;
     stop(engine).await;
+}
+
+#[actix::test]
+async fn a_full_disk_is_told_of_with_its_error_until_there_is_room() {
+    let (place, pager) = (Place::new(), Pager::new());
+    let handler = "[[handler]]\nname = \"log\"\nkind = \"log\"\ntypes = [\"order.*\"]\n";
+    configure(&place, &format!("{}{handler}", pager.config("grace = \"1s\"")));
+    let mut node = Node::serve_limitable(&place).await;
+    node.process.limit_files(Some(1 << 10));
+    let refused = node.post(EVENTS, &json!({ "type": "order.shipped" })).await.0;
+    assert_eq!(refused, StatusCode::SERVICE_UNAVAILABLE);
+    let raised = pager.until_told("ledger_unavailable", &["raised"]).await.remove(0);
+    let data = &raised.body["data"];
+    assert_eq!((&data["severity"], &data["handler"]), (&json!("critical"), &Value::Null));
+    assert!(data["error"].as_str().unwrap().contains("disk"), "{data}");
+    node.process.limit_files(None);
+    pager.until_told("ledger_unavailable", &["raised", "resolved"]).await;
+    node.submit(&json!({ "type": "order.shipped" })).await;
+    assert!(node.terminate().await.success());
+}
+
+#[actix::test]
+async fn a_broker_that_is_away_is_told_of_and_so_are_the_listeners_that_hear_nothing() {
+    let Some(rabbit) = Rabbit::start() else { return };
+    let (line, far) = rabbit.over_a_line().await;
+    let (place, pager) = (Place::new(), Pager::new());
+    let handler = "[[handler]]\nname = \"log\"\nkind = \"log\"\ntypes = [\"*\"]\n";
+    configure(&place, &format!("{}{}{handler}", far.toml(), pager.config("grace = \"1s\"")));
+    let mut node = Node::serve(&place).await;
+    node.submit(&json!({ "type": "t" })).await;
+    line.set(Mode::Cut);
+    pager.until_told("broker_away", &["raised"]).await;
+    let raised = pager.until_told("listener_down", &["raised"]).await.remove(0);
+    let error = raised.body["data"]["error"].as_str().unwrap();
+    assert!(error.starts_with("2 of 2 listeners: "), "{error}");
+    line.set(Mode::Open);
+    pager.until_told("broker_away", &["raised", "resolved"]).await;
+    pager.until_told("listener_down", &["raised", "resolved"]).await;
+    node.idle().await;
+    assert!(node.terminate().await.success());
+    rabbit.end().await;
 }
 
 /// Pauses the handler on all nodes and sends it an event, which waits then.

@@ -4,7 +4,7 @@ use super::*;
 use crate::persist::{GroupFilter, GroupOrder};
 
 /// The name of the largest group.
-async fn group(node: &Node) -> String {
+pub async fn group(node: &Node) -> String {
     let groups = node.engine.reads().groups(&GroupFilter::default(), GroupOrder::Count, 1).await.unwrap();
     groups[0].group.clone()
 }

@@ -262,6 +262,7 @@ async fn an_accept_whose_answer_was_lost_does_not_start_what_another_node_has_ta
         db: Arc::clone(&one.persist.writer),
         lease: one.persist.lease.clone(),
         metrics: Metrics::new().unwrap(),
+        trouble: Trouble::default(),
     };
     let (claimed, waits) = (one.record("1", Entry::Claimed(one.clock.new_id())), one.record("2", Entry::Waiting));
     let (_interest, wanted) = Interest::new();
