@@ -1,6 +1,6 @@
 //! What an operator has to know at once: one alert an incident, not one an event.
 //!
-//! Who has something to say leaves it with [`Alerts`] and goes on. The [`book`] decides what is an incident, when it is
+//! Who has something to say leaves it with `Alerts` and goes on. The `book` decides what is an incident, when it is
 //! told of again and when it is over; the `Teller` says it in the log, the `courier` posts it to the webhook. No event
 //! ever waits for any of it, and nothing here is kept in the ledger: what still holds after a restart is raised anew.
 
@@ -12,6 +12,7 @@ mod kind;
 mod letter;
 mod post;
 mod share;
+mod shared;
 mod teller;
 
 use std::fmt;
@@ -20,7 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub(crate) use book::Condition;
@@ -31,13 +31,11 @@ pub use kind::{Kind, Severity};
 pub(crate) use letter::View;
 pub(crate) use share::{Ended, Shares};
 
-use crate::clock::{Clock, Timestamp};
-use crate::handlers::webhook::{self, Target};
+use crate::clock::Clock;
+use crate::handlers::webhook;
 use crate::lifecycle::Status;
 use crate::telemetry::Metrics;
-use book::{Book, Times};
-use courier::Sealed;
-use post::Post;
+use shared::Shared;
 use teller::{Finish, Looked, Signal, Teller};
 
 /// So much of an error is kept, in bytes.
@@ -57,31 +55,6 @@ struct Handle {
     restarts: AtomicU64,
 }
 
-/// What the Teller, the courier and the API have in common.
-struct Shared {
-    clock: Clock,
-    metrics: Metrics,
-    /// This node's name, for people.
-    node: String,
-    book: Mutex<Book>,
-    outgoing: Mutex<Outgoing>,
-    /// Where alerts are posted, if they are.
-    target: Option<Target>,
-    /// There is something to post.
-    wake: Notify,
-    ending: watch::Sender<bool>,
-    /// What found no room, by kind.
-    missed: [AtomicU64; Kind::ALL.len()],
-}
-
-#[derive(Default)]
-struct Outgoing {
-    post: Post,
-    /// The letter that is on its way.
-    sealed: Option<Sealed>,
-    last_error: Option<String>,
-}
-
 /// How the webhook fares.
 pub(crate) struct Posting {
     /// How many incidents wait to be posted.
@@ -90,85 +63,13 @@ pub(crate) struct Posting {
     pub last_error: Option<String>,
 }
 
-impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
-        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells operators: counted, in the log, and to be posted.
-    fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
-        for notice in notices {
-            let kind = notice.incident.key.kind;
-            teller::log(&notice);
-            if notice.word == Word::Raised {
-                self.metrics.alerts.with_label_values(&[kind.as_str()]).inc();
-            }
-            let open = i64::try_from(self.book().count(kind)).unwrap_or(i64::MAX);
-            self.metrics.alerts_open.with_label_values(&[kind.as_str()]).set(open);
-            if self.target.is_some() {
-                self.outgoing().post.add(notice);
-                self.wake.notify_one();
-            }
-        }
-    }
-
-    /// The letter that has to be posted now, or when to ask again.
-    fn seal(&self) -> Result<Sealed, Option<Timestamp>> {
-        let (now, hurry) = (self.clock.now(), *self.ending.borrow());
-        let mut outgoing = self.outgoing();
-        if let Some(sealed) = &outgoing.sealed {
-            return Ok(sealed.clone());
-        }
-        let letter = outgoing.post.next(now, hurry)?;
-        let sealed = Sealed { id: self.clock.new_id(), body: letter::body(&letter, &self.node, now) };
-        Ok(outgoing.sealed.insert(sealed).clone())
-    }
-
-    /// The letter that was on its way is not any more.
-    fn delivered(&self, outcome: &str, error: Option<String>) {
-        self.metrics.alert_posts.with_label_values(&[outcome]).inc();
-        let mut outgoing = self.outgoing();
-        outgoing.sealed = None;
-        outgoing.last_error = error;
-    }
-
-    fn failed(&self, error: String) {
-        self.metrics.alert_posts.with_label_values(&["failed"]).inc();
-        self.outgoing().last_error = Some(error);
-    }
-}
-
 impl Alerts {
     /// Starts it on a thread of its own.
     ///
     /// # Errors
     /// What is wrong with the webhook.
     pub(crate) fn start(config: &Config, clock: Clock, metrics: Metrics, node: String) -> Result<Self, webhook::Error> {
-        let target = config.target()?;
-        // Rules ask what was added to a counter: one that first appears as 1 has had nothing added.
-        for kind in Kind::ALL {
-            metrics.alerts.with_label_values(&[kind.as_str()]);
-            metrics.alerts_open.with_label_values(&[kind.as_str()]);
-        }
-        for outcome in ["delivered", "failed", "given_up"] {
-            metrics.alert_posts.with_label_values(&[outcome]);
-        }
-        let Config { cooldown, resolve_after, grace, .. } = *config;
-        let shared = Arc::new(Shared {
-            clock,
-            metrics,
-            node,
-            book: Mutex::new(Book::new(Times { cooldown, resolve_after, grace })),
-            outgoing: Mutex::default(),
-            target,
-            wake: Notify::new(),
-            ending: watch::Sender::new(false),
-            missed: Default::default(),
-        });
+        let shared = Arc::new(Shared::new(config, clock, metrics, node)?);
         let arbiter = Arbiter::new().handle();
         let teller = Mutex::new(start_teller(&shared, &arbiter));
         Ok(Self(Arc::new(Handle { shared, arbiter, teller, restarts: AtomicU64::new(0) })))

@@ -5,10 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Shared, letter};
+use super::letter;
+use super::shared::Shared;
+use crate::clock::Timestamp;
 use crate::handle::{HandlerError, Kind};
 use crate::handlers::webhook::Target;
 
@@ -88,11 +91,7 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target) {
 }
 
 /// Waits until there may be something to post.
-async fn wait(
-    shared: &Shared,
-    again: Option<crate::clock::Timestamp>,
-    ending: &mut tokio::sync::watch::Receiver<bool>,
-) {
+async fn wait(shared: &Shared, again: Option<Timestamp>, ending: &mut Receiver<bool>) {
     let next = async {
         match again {
             Some(again) => shared.clock.sleep_until(again).await,
@@ -107,7 +106,7 @@ async fn wait(
     }
 }
 
-async fn pause(failures: u32, ending: &mut tokio::sync::watch::Receiver<bool>) {
+async fn pause(failures: u32, ending: &mut Receiver<bool>) {
     if *ending.borrow_and_update() {
         return tokio::time::sleep(SHORT_PAUSE).await;
     }

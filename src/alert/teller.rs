@@ -11,11 +11,11 @@ use actix::prelude::*;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::Shared;
 use super::book::{Condition, Happened, Moment};
 use super::courier;
 use super::incident::{Incident, Key, Notice, Word};
 use super::kind::Kind;
+use super::shared::Shared;
 use crate::fingerprint::Fingerprint;
 
 /// How often it is looked what the time has brought.
