@@ -70,14 +70,14 @@ async fn a_thousand_invalid_events_of_one_kind_are_one_alert_and_one_end_with_th
 
     assert_eq!(node.metric("evenkeel_alerts_total{alert=\"invalid\"}").await, Some(1.0));
     assert_eq!(node.metric("evenkeel_alerts_open{alert=\"invalid\"}").await, Some(0.0));
+    let known = incidents(&node, "invalid").await;
+    assert_eq!((known.len(), &known[0]["count"], &known[0]["state"]), (1, &json!(1_000), &json!("resolved")));
+    assert!(node.terminate().await.success());
     let raised = node.logged("alert", "invalid");
     assert_eq!((raised.len(), &raised[0]["level"], &raised[0]["incident"]), (1, &json!("WARN"), &resolved["id"]));
     let over = node.logged("alert_resolved", "invalid");
     assert_eq!((over.len(), &over[0]["count"]), (1, &json!(1_000)));
     assert_eq!(node.logged("message", "an invalid event arrived").len(), 1_000, "nothing is unsaid");
-    let known = incidents(&node, "invalid").await;
-    assert_eq!((known.len(), &known[0]["count"], &known[0]["state"]), (1, &json!(1_000), &json!("resolved")));
-    assert!(node.terminate().await.success());
 }
 
 #[actix::test]
@@ -332,7 +332,7 @@ async fn without_a_webhook_a_test_is_in_the_log_only() {
     let mut node = Node::serve(&place).await;
     let (status, tested) = node.post("/api/v1/alerts/test", &json!({})).await;
     assert_eq!((status, tested), (StatusCode::OK, json!({ "webhook": "not_configured", "error": null })));
-    assert_eq!(node.logged("alert", "test").len(), 1);
     assert_eq!(node.get("/api/v1/alerts").await, json!({ "items": [], "webhook": null }));
     assert!(node.terminate().await.success());
+    assert_eq!(node.logged("alert", "test").len(), 1);
 }
