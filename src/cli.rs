@@ -35,7 +35,7 @@ use clap::{Parser, Subcommand};
 pub use actors::ActorsArgs;
 pub use audit::AuditArgs;
 pub use client::{ClientArgs, Output};
-pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
+pub use commands::{BenchArgs, BenchCommand, BenchPagesArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommandArgs;
 pub use dlq::DlqCommand;
