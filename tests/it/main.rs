@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_start;
+mod bench_pages;
 mod bounded;
 mod browser;
 mod bus_suite;

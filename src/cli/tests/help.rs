@@ -14,6 +14,7 @@ fn every_command_explains_itself_with_examples() {
         &["config"],
         &["config", "schema"],
         &["bench"],
+        &["bench", "pages"],
         &["send"],
         &["events"],
         &["events", "ls"],

@@ -70,6 +70,7 @@ fn plain(plan: Plan, marks: &Landmarks) -> Vec<Visit> {
         "/nodes",
         "/operations",
         "/audit",
+        "/send",
         "/api/v1/actors",
         "/api/v1/handlers",
         "/api/v1/nodes",
