@@ -45,8 +45,8 @@ const SESSION: [(&str, &str); 7] = [
 /// reading them from end to end, until somebody analyzes them.
 const BY_KEY: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
-/// A page reads a bounded number of rows by their keys, too few for helpers, and few enough for one look-up each: what
-/// joins whole tables instead reads more than a page may.
+/// A page reads a bounded number of rows, each by its key, and is not worth a second process. A plan that joins whole
+/// tables instead would read more than a page may.
 const BY_PAGE: [(&str, &str); 4] = [
     ("default_transaction_read_only", "on"),
     ("enable_hashjoin", "off"),
