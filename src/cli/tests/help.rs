@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 32] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["dev"],
         &["serve"],
