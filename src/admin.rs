@@ -87,6 +87,11 @@ pub(crate) fn routes() -> Vec<At> {
     ]
 }
 
+/// Where the style sheet is served.
+pub(crate) fn style() -> String {
+    assets::url("app.css")
+}
+
 /// Nothing but what comes from this server, and nothing inline.
 pub(crate) const ONLY_OURS: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

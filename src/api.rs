@@ -112,7 +112,7 @@ impl State {
 pub(crate) type Answer = Result<HttpResponse, Problem>;
 
 /// Every route. Each is documented where it is answered, and listed in `openapi.rs`; a test compares the two.
-fn routes() -> Vec<At> {
+pub(crate) fn routes() -> Vec<At> {
     vec![
         at("/api/v1/events", "GET, HEAD, POST", [get(events::list), post(submission::submit)]),
         at("/api/v1/events.ndjson", "GET, HEAD", [get(export::export)]),
@@ -157,7 +157,7 @@ fn routes() -> Vec<At> {
 /// One path, and the methods that it takes.
 pub(crate) struct At {
     pub path: &'static str,
-    allow: &'static str,
+    pub allow: &'static str,
     routes: Vec<Route>,
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn at<const N: usize>(path: &'static str, allow: &'static str, routes
 }
 
 /// The pattern of a route without what it says about the form of its parts.
-fn plain(pattern: &str) -> String {
+pub(crate) fn plain(pattern: &str) -> String {
     pattern.replace(":.+}", "}")
 }
 

@@ -37,7 +37,7 @@ pub use actors::ActorsArgs;
 pub use alerts::AlertsArgs;
 pub use audit::AuditArgs;
 pub use client::{ClientArgs, Output};
-pub use commands::{BenchArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
+pub use commands::{BenchArgs, BenchCommand, BenchPagesArgs, CheckArgs, DevArgs, MigrateArgs, ServeArgs};
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommandArgs;
 pub use dlq::DlqCommand;

@@ -10,7 +10,7 @@ mod resubmit;
 use uuid::Uuid;
 
 pub use operation::ForAll;
-pub(crate) use operation::{begin, turn, would_be_about};
+pub(crate) use operation::{MOST_COUNTED, begin, turn, would_be_about};
 pub(crate) use operations::{Changed, Operations};
 pub(crate) use outbox::Outbox;
 pub use resubmit::Edit;

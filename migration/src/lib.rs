@@ -13,6 +13,7 @@ mod m20261101_000013_search;
 mod m20261101_000014_resubmissions;
 mod m20261101_000015_groups;
 mod m20261101_000016_operations;
+mod m20261101_000018_waiting;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000014_resubmissions::Migration),
             Box::new(m20261101_000015_groups::Migration),
             Box::new(m20261101_000016_operations::Migration),
+            Box::new(m20261101_000018_waiting::Migration),
         ]
     }
 }

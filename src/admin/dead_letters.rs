@@ -9,11 +9,12 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
 
+use super::shown::Moment;
 use super::{Frame, page as answer};
 use crate::api::filter::{self, NAMES, confine};
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
-use crate::api::{Answer, State, groups, page};
+use crate::api::{Answer, State, cursor, groups, page};
 use crate::dead_letter;
 use crate::lifecycle::OperationAction;
 use crate::persist::{Filter, Group, GroupFilter, GroupOrder, Record};
@@ -27,6 +28,9 @@ const GROUPS: u64 = 100;
 
 /// So many records are on a page.
 const RECORDS: u64 = 50;
+
+/// So many dead letters are looked at to say on a page how many match.
+const COUNTED: u64 = 10_000;
 
 /// Dead letters by what went wrong.
 #[derive(Template)]
@@ -49,6 +53,8 @@ struct Records {
     /// What they have in common, if they are of one group.
     group: Option<Group>,
     records: Vec<Record>,
+    /// How far back was looked, if the page ended there.
+    searched_until: Option<Moment>,
     filter: Vec<(String, String)>,
     matching: String,
     redrive_all: String,
@@ -90,12 +96,11 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Answer {
 
 async fn records(state: &State, frame: Frame, parameters: &Parameters) -> Answer {
     let (filter, given) = which(parameters)?;
-    let mut records = state.reads().list(&filter, page::before(parameters)?, RECORDS + 1).await?;
-    let next = page::cut(&mut records, RECORDS, |record| record.id);
+    let found = state.reads().search(&filter, page::before(parameters)?, RECORDS).await?;
     let group = group(state, &filter).await?;
-    let matching = dead_letter::would_be_about(&state.pool, &filter).await?;
+    let matching = dead_letter::would_be_about(&state.pool, &filter, COUNTED).await?;
     let with = |more: &[(&str, &str)], path| address(path, given.iter().map(pair).chain(more.iter().copied()));
-    let next = next.map(|cursor| with(&[("cursor", &cursor)], "/dead-letters")).unwrap_or_default();
+    let next = found.next.map(|next| with(&[("cursor", &cursor::encode(next))], "/dead-letters")).unwrap_or_default();
     let first = parameters.get("cursor").map(|_| with(&[], "/dead-letters")).unwrap_or_default();
     answer(&Records {
         group,
@@ -105,7 +110,8 @@ async fn records(state: &State, frame: Frame, parameters: &Parameters) -> Answer
         filter: given.clone(),
         first,
         next,
-        records,
+        records: found.records,
+        searched_until: found.searched_until.map(|at| frame.moment(&at)),
         frame,
     })
 }

@@ -95,7 +95,8 @@ pub(super) async fn begin(state: Data<State>, request: HttpRequest, body: Body) 
     let object = operator::object(&request, body, state.config.body_limit).await?;
     let asked = asked::read(object)?;
     if asked.dry_run {
-        let matched = dead_letter::would_be_about(&state.pool, &asked.for_all.filter).await?;
+        let matched =
+            dead_letter::would_be_about(&state.pool, &asked.for_all.filter, dead_letter::MOST_COUNTED).await?;
         let answer = DryRun { matched: matched.count, matched_is_exact: matched.is_exact };
         return Ok(HttpResponse::Ok().json(answer));
     }

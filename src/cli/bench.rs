@@ -4,6 +4,7 @@
 //! new submit when one settles, from an empty ledger until all are final. Both run in the same process, one after the
 //! other, so that the ratio holds on any machine.
 
+mod pages;
 mod raw;
 
 use std::cell::Cell;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{BenchArgs, Exit, Output, Screen};
+use super::{BenchArgs, BenchCommand, Exit, Output, Screen};
 use crate::event::{Event, Payload};
 use crate::handle::{Bind, HandlerError};
 use crate::lifecycle::FinalStatus;
@@ -44,6 +45,9 @@ struct Report {
 }
 
 pub(super) fn bench(args: &BenchArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
+    if let Some(BenchCommand::Pages(args)) = &args.of {
+        return pages::measure(args, screen);
+    }
     let folder = Folder::make(Path::new("evenkeel-bench"))?;
     screen.note(format!("Measuring {} events in {} ...", args.events, folder.0.display()));
     let (seconds, commits) = actix::System::new().block_on(engine_rate(folder.config("engine.db"), args.events))?;

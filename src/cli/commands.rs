@@ -1,8 +1,9 @@
 //! The arguments of the commands that run or look after a node, and the texts at the end of their `--help`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::Output;
 
@@ -53,7 +54,20 @@ Running it again does no harm. Stop older nodes first.";
 const BENCH_HELP: &str = "\
 Examples:
   evenkeel bench
-  evenkeel bench --events 1000000 --output json";
+  evenkeel bench --events 1000000 --output json
+  evenkeel bench pages                                how long pages take over 1,000,000 records";
+
+const BENCH_PAGES_HELP: &str = "\
+Examples:
+  evenkeel bench pages
+  evenkeel bench pages --database postgres://evenkeel:secret@127.0.0.1/bench
+  evenkeel bench pages --records 100000 --for 30s --output json
+
+It fills an empty ledger, lets events come in at the rate, and asks for every page and every list in
+turn: each at its own moment, whether or not those before it have been answered, and timed from that
+moment to its last byte. Exit status 1 if the 95th percentile of any of them is above the bound, if one
+was not answered, or if an event was refused. The PostgreSQL database has to be there, and empty; it is
+left as it is then.";
 
 /// Arguments of `dev`.
 #[derive(Clone, Debug, Args)]
@@ -114,11 +128,48 @@ pub struct MigrateArgs {
 
 /// Arguments of `bench`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = BENCH_HELP)]
+#[command(after_help = BENCH_HELP, args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// Something else than the rate of events.
+    #[command(subcommand)]
+    pub of: Option<BenchCommand>,
     /// How many events to process
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub events: u64,
+    /// How to print the result: text, or json for one JSON document
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// What else is measured.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Measure how long pages and lists take over a large ledger while events come in
+    Pages(BenchPagesArgs),
+}
+
+/// Arguments of `bench pages`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = BENCH_PAGES_HELP)]
+pub struct BenchPagesArgs {
+    /// How many records the ledger has before it begins
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    pub records: u64,
+    /// How many events come in each second
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// How many pages and lists are asked for each second
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub visits: u32,
+    /// For how long
+    #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub span: Duration,
+    /// What the 95th percentile of each page may be
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = humantime::parse_duration)]
+    pub bound: Duration,
+    /// An empty database on PostgreSQL [default: a SQLite file in a folder under the working directory]
+    #[arg(long, value_name = "URL", env = "EVENKEEL_BENCH_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
     /// How to print the result: text, or json for one JSON document
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true, default_value_t = Output::Text)]
     pub output: Output,

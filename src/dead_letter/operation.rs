@@ -20,12 +20,15 @@ pub struct ForAll {
     pub rate: Option<u32>,
 }
 
-/// How many an operation would be about.
+/// So many dead letters are looked at to say how many an operation is about, if no kept count says it.
+pub(crate) const MOST_COUNTED: u64 = 100_000;
+
+/// How many an operation would be about; so many dead letters are looked at for it at most.
 ///
 /// # Errors
 /// [`Error::Read`].
-pub(crate) async fn would_be_about(pool: &Pool, filter: &Filter) -> Result<Matched, Error> {
-    Ok(pool.persist.reads().matching(&confined(filter), pool.clock.now()).await?)
+pub(crate) async fn would_be_about(pool: &Pool, filter: &Filter, most: u64) -> Result<Matched, Error> {
+    Ok(pool.persist.reads().matching(&confined(filter), pool.clock.now(), most).await?)
 }
 
 /// Begins an operation. It goes on in the background, through restarts.
@@ -35,7 +38,7 @@ pub(crate) async fn would_be_about(pool: &Pool, filter: &Filter) -> Result<Match
 pub(crate) async fn begin(pool: &Pool, asked: ForAll, operator: &Operator) -> Result<OperationRecord, Error> {
     let filter = confined(&asked.filter);
     let (id, at) = (pool.clock.new_id(), pool.clock.now());
-    let matched = pool.persist.reads().matching(&filter, at).await?;
+    let matched = pool.persist.reads().matching(&filter, at, MOST_COUNTED).await?;
     let begin = Begin { action: asked.action, filter, died_by: at, matched, rate: asked.rate };
     let (action, actor) = (Action::Begin(Box::new(begin)), operator.name.clone());
     pool.persist.operate(Operation { action, id, at, actor, reason: operator.reason.clone() }).await?;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use evenkeel_entity::late_record;
-use sea_orm::sea_query::{Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Value};
 use uuid::Uuid;
 
@@ -45,15 +45,28 @@ pub(super) fn end_of_ids(until: Timestamp) -> Uuid {
     smallest_id(until.after(YOUNGER))
 }
 
-/// The ids of late records of this time.
-pub(super) fn ids(since: Timestamp, until: Option<Timestamp>) -> SelectStatement {
+/// The ids of late records of this time; with bounds, of those between these ids and no more is read.
+pub(super) fn ids(since: Timestamp, until: Option<Timestamp>, between: Option<(Uuid, Uuid)>) -> SelectStatement {
     use late_record::Column as C;
-    Query::select()
-        .column(C::RecordId)
-        .from(late_record::Entity)
-        .and_where(C::CreatedAt.gte(since.0))
-        .and_where_option(until.map(|until| C::CreatedAt.lt(until.0)))
-        .to_owned()
+    let mut ids = Query::select().column(C::RecordId).from(late_record::Entity).to_owned();
+    let Some((floor, before)) = between else {
+        ids.and_where(C::CreatedAt.gte(since.0)).and_where_option(until.map(|until| C::CreatedAt.lt(until.0)));
+        return ids;
+    };
+    // With the sign the period cannot be what the database goes by.
+    let created_at = || Expr::cust("+created_at");
+    ids.and_where(C::RecordId.gte(floor)).and_where(C::RecordId.lt(before));
+    ids.and_where(created_at().gte(since.0)).and_where_option(until.map(|until| created_at().lt(until.0)));
+    ids
+}
+
+/// The late record that is so many behind another, or nothing if there are not so many.
+pub(super) fn floor(slice: u64) -> String {
+    format!(
+        "SELECT record_id AS id FROM late_record INDEXED BY late_record_id WHERE record_id < ? \
+         ORDER BY record_id DESC LIMIT 1 OFFSET {}",
+        slice - 1
+    )
 }
 
 /// The smallest uuid v7 of a moment.

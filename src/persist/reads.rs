@@ -95,12 +95,10 @@ impl Reads {
     /// The database's.
     pub async fn list(&self, filter: &Filter, before: Option<Uuid>, limit: u64) -> Result<Vec<Record>, DbErr> {
         let mut found = Vec::new();
-        for mut part in parts(filter) {
-            if let Some(before) = before {
-                part = part.filter(event_record::Column::Id.lt(before));
-            }
+        for part in parts(filter) {
+            let part = part.between(None, before).order_by_desc(event_record::Column::Id);
             let left = limit.saturating_sub(found.len() as u64);
-            found.extend(self.records(part.order_by_desc(event_record::Column::Id), left).await?);
+            found.extend(self.records(part, left).await?);
         }
         Ok(found)
     }
@@ -116,14 +114,12 @@ impl Reads {
         before: Uuid,
         limit: u64,
     ) -> Result<Vec<Record>, DbErr> {
+        let floor = after.map(|after| Uuid::from_u128(after.as_u128().saturating_add(1)));
         let mut found = Vec::new();
         for part in parts(filter).into_iter().rev() {
-            let mut part = part.filter(event_record::Column::Id.lt(before));
-            if let Some(after) = after {
-                part = part.filter(event_record::Column::Id.gt(after));
-            }
+            let part = part.between(floor, Some(before)).order_by_asc(event_record::Column::Id);
             let left = limit.saturating_sub(found.len() as u64);
-            found.extend(self.records(part.order_by_asc(event_record::Column::Id), left).await?);
+            found.extend(self.records(part, left).await?);
         }
         Ok(found)
     }
@@ -147,7 +143,8 @@ impl Reads {
         let mut found: Vec<(Uuid, String)> = Vec::new();
         for part in parts(filter).into_iter().rev() {
             let columns = [event_record::Column::Id, event_record::Column::EventType];
-            let part = part.select_only().columns(columns).order_by_asc(event_record::Column::Id);
+            let part = part.between(None, None).select_only().columns(columns);
+            let part = part.order_by_asc(event_record::Column::Id);
             let left = limit.saturating_sub(found.len() as u64);
             found.extend(part.limit(left).into_tuple::<(Uuid, String)>().all(&self.db).await?);
         }
@@ -383,23 +380,67 @@ impl Reads {
     }
 }
 
-/// The parts of what a filter finds, each younger than the one that follows it. There is a second only if it has a
-/// beginning: what is late has ids from before it.
-pub(super) fn parts(filter: &Filter) -> Vec<Select<event_record::Entity>> {
-    use event_record::Column as C;
-    let all = select(filter);
-    let Some(since) = filter.since else { return vec![all] };
-    let first = late::first_id(since);
-    let late = all.clone().filter(C::Id.lt(first)).filter(C::Id.in_subquery(late::ids(since, filter.until)));
-    vec![all.filter(C::Id.gte(first)).filter(C::CreatedAt.gte(since.0)), late]
+/// A part of what a filter finds, and the ids between which it lies.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    found: Select<event_record::Entity>,
+    floor: Option<Uuid>,
+    before: Option<Uuid>,
+    /// The period of what is late, if this is about it.
+    late: Option<(Timestamp, Option<Timestamp>)>,
 }
 
-/// What a filter finds, if a period had no beginning.
+impl Part {
+    /// What of it has ids from `floor` on and below `before`. Each end is bounded once: of two bounds SQLite begins at
+    /// whichever it likes, and reads its way to the other.
+    pub(super) fn between(&self, floor: Option<Uuid>, before: Option<Uuid>) -> Select<event_record::Entity> {
+        use event_record::Column as C;
+        let floor = self.floor.into_iter().chain(floor).max();
+        let before = self.before.into_iter().chain(before).min();
+        let mut query = self.found.clone();
+        if let Some((since, until)) = self.late {
+            query = query.filter(C::Id.in_subquery(late::ids(since, until, floor.zip(before))));
+        }
+        if let Some(floor) = floor {
+            query = query.filter(C::Id.gte(floor));
+        }
+        if let Some(before) = before {
+            query = query.filter(C::Id.lt(before));
+        }
+        query
+    }
+
+    /// Below which id it lies, if it is what came late.
+    pub(super) fn end_of_late(&self) -> Option<Uuid> {
+        self.late.and(self.before)
+    }
+}
+
+/// The parts of what a filter finds, each younger than the one that follows it. There is a second only if it has a
+/// beginning: what is late has ids from before it.
+pub(super) fn parts(filter: &Filter) -> Vec<Part> {
+    use event_record::Column as C;
+    let (found, before) = (select(filter), filter.below());
+    let Some(since) = filter.since else { return vec![Part { found, floor: None, before, late: None }] };
+    let first = late::first_id(since);
+    let late = Part {
+        found: found.clone(),
+        floor: None,
+        before: before.into_iter().chain([first]).min(),
+        late: Some((since, filter.until)),
+    };
+    vec![Part { found: found.filter(C::CreatedAt.gte(since.0)), floor: Some(first), before, late: None }, late]
+}
+
+/// What a filter finds, if a period had no beginning; the ids that bound it are not among the conditions.
 pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
     use event_record::Column as C;
     let mut query = event_record::Entity::find();
     if let Some(status) = filter.status {
         query = query.filter(C::Status.eq(status.as_str()));
+        if is_waiting(status) {
+            query = query.filter(Expr::cust(WAITING));
+        }
     }
     // A final status is one of few words, a status of many: the first has the index.
     if let Some(end) = filter.end() {
@@ -429,9 +470,14 @@ pub(super) fn select(filter: &Filter) -> Select<event_record::Entity> {
         query = query.filter(C::Id.in_subquery(named(event_id)));
     }
     if let Some(until) = filter.until {
-        query = query.filter(C::Id.lt(late::end_of_ids(until))).filter(C::CreatedAt.lt(until.0));
+        query = query.filter(C::CreatedAt.lt(until.0));
     }
     query
+}
+
+/// Whether events of this status wait for their next attempt.
+pub(super) const fn is_waiting(status: Status) -> bool {
+    matches!(status, Status::Pending | Status::RetryScheduled | Status::Scheduled)
 }
 
 /// Whether the error holds this text. Both sides are put into small letters by the database, which means a to z on SQLite

@@ -13,18 +13,18 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::column::{ENDED, FAILED, WAITING};
-use super::dialect;
-use super::reads::{Filter, Reads, parts};
+use super::late;
+use super::reads::{Filter, Part, Reads, is_waiting, parts};
 use super::record::Record;
 use crate::clock::Timestamp;
 use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
 
 /// How many records a page looks at, slice by slice: what is frequent is found in the first.
-const SLICES: [u64; 3] = [2_000, 8_000, 40_000];
+const SLICES: [u64; 3] = [2_000, 6_000, 17_000];
 
-/// Up to so many events that wait are looked at by themselves, wherever they are.
-const FEW: i64 = 20_000;
+/// How many late records a page looks at, after all others.
+const LATE: u64 = 2_500;
 
 /// A page of what was looked for.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ pub struct Found {
 }
 
 /// What a search has to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// All records.
     All,
@@ -46,10 +46,12 @@ pub(super) enum Way {
     Ended(FinalStatus),
     /// Those that have an error.
     Failed,
+    /// Those of one group of the dead.
+    Grouped(String),
+    /// Those that wait with this status.
+    Waiting(Status),
     /// Those in hand: no more than there are permits.
     InHand,
-    /// Those that wait, if they are few.
-    Waiting,
     /// Those of one event id.
     Named,
 }
@@ -58,16 +60,17 @@ impl Way {
     pub(super) fn of(filter: &Filter) -> Self {
         match (filter.end(), filter.status) {
             _ if filter.event_id.is_some() => Self::Named,
+            _ if let Some(group) = &filter.group => Self::Grouped(group.clone()),
             (Some(end), _) if end != FinalStatus::Completed => Self::Ended(end),
+            (_, Some(status)) if is_waiting(status) => Self::Waiting(status),
             _ if filter.error.is_some() => Self::Failed,
             (_, Some(Status::Processing)) => Self::InHand,
-            (_, Some(Status::Pending | Status::Scheduled | Status::RetryScheduled)) => Self::Waiting,
             _ => Self::All,
         }
     }
 
     /// The record that is so many behind `before`, or nothing if there are not so many.
-    pub(super) fn floor(self, before: Uuid, since: Uuid, slice: u64) -> (String, Vec<Value>) {
+    pub(super) fn floor(&self, before: Uuid, since: Uuid, slice: u64) -> (String, Vec<Value>) {
         let (index, which, mut values) = match self {
             Self::Ended(end) => (
                 " INDEXED BY event_record_ended",
@@ -75,7 +78,15 @@ impl Way {
                 vec![Value::from(end.as_str())],
             ),
             Self::Failed => (" INDEXED BY event_record_error", format!("{FAILED} AND "), Vec::new()),
-            Self::All | Self::InHand | Self::Waiting | Self::Named => ("", String::new(), Vec::new()),
+            Self::Grouped(group) => {
+                (" INDEXED BY event_record_group", "fingerprint = ? AND ".to_owned(), vec![Value::from(group.as_str())])
+            }
+            Self::Waiting(status) => (
+                " INDEXED BY event_record_status",
+                format!("{WAITING} AND status = ? AND "),
+                vec![Value::from(status.as_str())],
+            ),
+            Self::All | Self::InHand | Self::Named => ("", String::new(), Vec::new()),
         };
         values.extend([before.into(), since.into()]);
         let sql = format!(
@@ -85,39 +96,32 @@ impl Way {
         (sql, values)
     }
 
+    /// Whether it is looked at slice by slice; what is little is looked at as a whole.
+    pub(super) const fn is_sliced(&self) -> bool {
+        !matches!(self, Self::InHand | Self::Named)
+    }
+
     /// The records of this part between two ids, newest first.
     pub(super) fn page(
-        self,
+        &self,
         backend: DbBackend,
-        part: Select<event_record::Entity>,
+        part: &Part,
         before: Option<Uuid>,
         floor: Option<Uuid>,
     ) -> Select<event_record::Entity> {
-        let mut query = part;
-        if let Some(few) = self.few() {
-            query = query.filter(Expr::cust(dialect::statement(backend, &few, []).sql));
-        }
-        if let Some(before) = before {
-            query = query.filter(event_record::Column::Id.lt(before));
-        }
-        if let Some(floor) = floor {
-            query = query.filter(event_record::Column::Id.gte(floor));
+        let mut query = part.between(floor, before);
+        if *self == Self::InHand {
+            query = query.filter(Expr::cust(in_hand(backend)));
         }
         query.order_by_desc(event_record::Column::Id)
     }
+}
 
-    /// The ids of the few records that are looked at, if they are few.
-    fn few(self) -> Option<String> {
-        match self {
-            Self::InHand => Some(
-                "id IN (SELECT id FROM event_record INDEXED BY event_record_owner WHERE owner IS NOT NULL)".to_owned(),
-            ),
-            Self::Waiting => Some(format!(
-                "id IN (SELECT id FROM event_record INDEXED BY event_record_waiting WHERE {WAITING} AND crash_count < 2 \
-                 UNION ALL SELECT id FROM event_record INDEXED BY event_record_suspect WHERE {WAITING} AND crash_count >= 2)"
-            )),
-            Self::All | Self::Ended(_) | Self::Failed | Self::Named => None,
-        }
+/// The ids in hand, found once and before all else.
+const fn in_hand(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "id = ANY(ARRAY(SELECT id FROM event_record WHERE owner IS NOT NULL))",
+        _ => "id IN (SELECT id FROM event_record INDEXED BY event_record_owner WHERE owner IS NOT NULL)",
     }
 }
 
@@ -156,28 +160,49 @@ impl Reads {
         if never {
             return Ok(Found::default());
         }
-        let (way, backend) = (self.way(filter).await?, self.db.get_database_backend());
+        let (way, backend) = (Way::of(filter), self.db.get_database_backend());
         let mut parts = parts(filter).into_iter();
         let (Some(part), late) = (parts.next(), parts.next()) else { return Ok(Found::default()) };
         let mut found = Found { next: before, ..Found::default() };
         for slice in slices {
-            let floor = match way {
-                Way::InHand | Way::Waiting | Way::Named => None,
-                Way::All | Way::Ended(_) | Way::Failed => self.floor(way, filter, found.next, *slice).await?,
-            };
-            let page = way.page(backend, part.clone(), found.next, floor);
+            let floor = if way.is_sliced() { self.floor(&way, filter, found.next, *slice).await? } else { None };
+            let page = way.page(backend, &part, found.next, floor);
             if self.fill(&mut found, page, limit).await? {
                 return Ok(found);
             }
             found.next = floor;
             if floor.is_none() {
-                // What was late has older ids than all of this, and is little.
-                if let Some(late) = late {
-                    self.fill(&mut found, way.page(backend, late, before, None), limit).await?;
-                }
-                return Ok(found);
+                // What was late has older ids than all of this.
+                return match late {
+                    Some(late) => self.search_late(&way, &late, before, limit, found).await,
+                    None => Ok(found),
+                };
             }
         }
+        self.ended_early(found).await
+    }
+
+    /// Looks among what was late, in one slice: it is little, unless a broker was away for long.
+    async fn search_late(
+        &self,
+        way: &Way,
+        late: &Part,
+        before: Option<Uuid>,
+        limit: u64,
+        mut found: Found,
+    ) -> Result<Found, DbErr> {
+        let top = late.end_of_late().into_iter().chain(before).min().unwrap_or(Uuid::max());
+        let floor = self.first_id(&late::floor(LATE), vec![top.into()]).await?;
+        let page = way.page(self.db.get_database_backend(), late, Some(top), Some(floor.unwrap_or(Uuid::nil())));
+        if self.fill(&mut found, page, limit).await? {
+            return Ok(found);
+        }
+        found.next = floor;
+        self.ended_early(found).await
+    }
+
+    /// Says how far it came, if it did not come to the end.
+    async fn ended_early(&self, mut found: Found) -> Result<Found, DbErr> {
         if let Some(next) = found.next {
             found.searched_until = self.record(next).await?.map(|record| record.created_at);
         }
@@ -197,22 +222,15 @@ impl Reads {
         Ok(full)
     }
 
-    /// What has to be looked at. Events that wait may be most of the ledger; their number is kept.
-    async fn way(&self, filter: &Filter) -> Result<Way, DbErr> {
-        let way = Way::of(filter);
-        if way != Way::Waiting {
-            return Ok(way);
-        }
-        let waits = |status| matches!(status, Status::Pending | Status::Scheduled | Status::RetryScheduled);
-        let waiting: i64 = self.counts().await?.iter().filter(|((_, status), _)| waits(*status)).map(|(_, n)| n).sum();
-        Ok(if waiting > FEW { Way::All } else { way })
-    }
-
-    async fn floor(&self, way: Way, filter: &Filter, before: Option<Uuid>, slice: u64) -> Result<Option<Uuid>, DbErr> {
+    async fn floor(&self, way: &Way, filter: &Filter, before: Option<Uuid>, slice: u64) -> Result<Option<Uuid>, DbErr> {
         let until = filter.below().into_iter().chain(before).min().unwrap_or(Uuid::max());
         let since = filter.above().unwrap_or(Uuid::nil());
         let (sql, values) = way.floor(until, since, slice);
-        let row = self.db.query_one_raw(self.statement(&sql, values)).await?;
+        self.first_id(&sql, values).await
+    }
+
+    async fn first_id(&self, sql: &str, values: Vec<Value>) -> Result<Option<Uuid>, DbErr> {
+        let row = self.db.query_one_raw(self.statement(sql, values)).await?;
         row.map(|row| row.try_get("", "id")).transpose()
     }
 }

@@ -5,6 +5,7 @@
 mod alerts;
 mod bad_input;
 mod bad_start;
+mod bench_pages;
 mod bounded;
 mod browser;
 mod bus_suite;

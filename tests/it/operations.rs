@@ -182,7 +182,7 @@ async fn a_rate_is_kept_and_a_pause_and_a_cancel_are_obeyed(place: Place) {
         (OperationState::Cancelled, 5, Some(clock.now()))
     );
     assert!(engine.turn(id, OperationVerb::Resume, &operator()).await.is_err());
-    assert_eq!(engine.reads().matching(&Filter::default(), clock.now()).await.unwrap().count, 5);
+    assert_eq!(engine.reads().matching(&Filter::default(), clock.now(), 100).await.unwrap().count, 5);
     stop(engine).await;
 }
 
@@ -353,7 +353,7 @@ async fn an_operation_is_about_what_was_dead_when_it_began() {
     let begun = Clock::default().now();
     dead(&engine, "pay", 2).await;
     let filter = Filter { event_type: Some("pay".to_owned()), ..Filter::default() };
-    assert_eq!(engine.reads().matching(&filter, begun).await.unwrap().count, 3);
-    assert_eq!(engine.reads().matching(&filter, Clock::default().now()).await.unwrap().count, 5);
+    assert_eq!(engine.reads().matching(&filter, begun, 100).await.unwrap().count, 3);
+    assert_eq!(engine.reads().matching(&filter, Clock::default().now(), 100).await.unwrap().count, 5);
     stop(engine).await;
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::words::counted;
-use super::{group, pair, which};
+use super::{COUNTED, group, pair, which};
 use crate::admin::dead_letters::words::address;
 use crate::admin::{Frame, form, page as answer};
 use crate::api::filter::{NAMES, word};
@@ -39,7 +39,7 @@ pub(in crate::admin) async fn ask(state: Data<State>, request: HttpRequest) -> A
     let parameters = Parameters::parse(&frame.query, &known)?;
     let action = action(&parameters)?;
     let (filter, given) = which(&parameters)?;
-    let matching = counted(dead_letter::would_be_about(&state.pool, &filter).await?);
+    let matching = counted(dead_letter::would_be_about(&state.pool, &filter, COUNTED).await?);
     let back = address("/dead-letters", given.iter().map(pair));
     let group = group(&state, &filter).await?;
     answer(&Question { frame, action, group, filter: given, matching, back, most: MOST_A_SECOND })

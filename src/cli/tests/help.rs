@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands: [&[&str]; 34] = [
+    let commands: [&[&str]; 35] = [
         &[],
         &["dev"],
         &["serve"],
@@ -14,6 +14,7 @@ fn every_command_explains_itself_with_examples() {
         &["config"],
         &["config", "schema"],
         &["bench"],
+        &["bench", "pages"],
         &["send"],
         &["events"],
         &["events", "ls"],

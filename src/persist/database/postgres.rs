@@ -45,6 +45,15 @@ const SESSION: [(&str, &str); 7] = [
 /// reading them from end to end, until somebody analyzes them.
 const BY_KEY: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
+/// A page reads a bounded number of rows, each by its key, and is not worth a second process. A plan that joins whole
+/// tables instead would read more than a page may.
+const BY_PAGE: [(&str, &str); 4] = [
+    ("default_transaction_read_only", "on"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
+
 /// The one connection that writes, opened again whenever it is not there.
 pub(in crate::persist) struct Writer {
     options: Box<PgConnectOptions>,
@@ -123,7 +132,7 @@ pub(super) async fn open(options: PgConnectOptions, config: &Config) -> Result<(
 }
 
 fn readers(options: PgConnectOptions, config: &Config) -> DatabaseConnection {
-    let options = options.options(SESSION).options([("default_transaction_read_only", "on")]);
+    let options = options.options(SESSION).options(BY_PAGE);
     let port = options.get_port();
     PgPoolOptions::new()
         .max_connections(config.max_connections)

@@ -19,9 +19,6 @@ use crate::lifecycle::{FinalStatus, OperationAction, OperationState, Status};
 /// So many dead letters are looked at in one statement, whether they match or not.
 const WINDOW: u64 = 5_000;
 
-/// So often it is looked further when records are counted.
-const WINDOWS: u64 = 20;
-
 /// Word by word the condition of the index of dead letters.
 const DEAD: &str = "final_status IN ('DEAD_LETTER', 'NO_HANDLER')";
 
@@ -234,11 +231,11 @@ impl Reads {
     }
 
     /// How many dead letters match that had died by this moment: by the kept counts if these can say it, else by looking
-    /// at a bounded number of them.
+    /// at so many of them at most.
     ///
     /// # Errors
     /// The database's.
-    pub async fn matching(&self, filter: &Filter, died_by: Timestamp) -> Result<Matched, DbErr> {
+    pub async fn matching(&self, filter: &Filter, died_by: Timestamp, most: u64) -> Result<Matched, DbErr> {
         let exact = |count: i64| Matched { count: u64::try_from(count).unwrap_or(0), is_exact: true };
         if filter.is_counted_by_status() {
             let is_meant = |lane: &str, status: Status| {
@@ -257,7 +254,7 @@ impl Reads {
             return Ok(exact(found.first().map_or(0, |group| group.count)));
         }
         let (mut count, mut after) = (0, None);
-        for _ in 0..WINDOWS {
+        for _ in 0..most.div_ceil(WINDOW) {
             let edge = self.edge(filter, after).await?;
             let found = within(filter, died_by, after, edge).select_only().column(event_record::Column::Id);
             count += found.count(&self.db).await?;

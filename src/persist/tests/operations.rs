@@ -248,7 +248,7 @@ async fn windows_go_on_where_the_one_before_ended_and_leave_out_what_died_later(
     assert_eq!(found(&all, Some(later)).await, (vec![], None, true));
     let b = Filter { group: reads.record(three).await.unwrap().unwrap().group, ..all.clone() };
     assert_eq!(found(&b, None).await, (vec![three], Some(three), true));
-    let matching = async |filter: &Filter| reads.matching(filter, died_by).await.unwrap();
+    let matching = async |filter: &Filter| reads.matching(filter, died_by, 100).await.unwrap();
     let exact = |count| Matched { count, is_exact: true };
     // Kept counts know what is dead now; what is looked at had died by then.
     assert_eq!((matching(&all).await, matching(&b).await), (exact(4), exact(1)));

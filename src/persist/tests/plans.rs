@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryOrder, QuerySelect, QueryTrait, S
 
 use super::*;
 use crate::lifecycle::FinalStatus;
+use crate::persist::reads::parts;
 use crate::persist::rows::Bulk;
 
 /// How the connection that writes would carry it out.
@@ -114,7 +115,7 @@ async fn no_statement_of_the_hot_path_reads_a_whole_table_on_postgres() {
 }
 
 /// The statements by which an operation finds its records, whatever it is about.
-fn windows(backend: DbBackend) -> Vec<([&'static str; 2], String)> {
+fn windows(backend: DbBackend) -> Vec<([&'static str; 2], Statement)> {
     let text = || Some("x".to_owned());
     let end = Some(FinalStatus::DeadLetter);
     let filters = [
@@ -127,18 +128,60 @@ fn windows(backend: DbBackend) -> Vec<([&'static str; 2], String)> {
     ];
     let (after, upto) = (Some(Uuid::nil()), Some(Uuid::max()));
     let statements = |(indexes, filter): ([&'static str; 2], Filter)| {
-        let edge = operation::edge(&filter, after).build(backend).sql;
+        let edge = operation::edge(&filter, after).build(backend);
         let found = operation::within(&filter, Timestamp(0), after, upto);
-        let found = found.order_by_asc(event_record::Column::Id).limit(500).build(backend).sql;
+        let found = found.order_by_asc(event_record::Column::Id).limit(500).build(backend);
         [(indexes, edge), (indexes, found)]
     };
     filters.into_iter().flat_map(statements).collect()
 }
 
+/// A day of charts of three nodes, late records among others, and dead letters of a few groups.
+const FILL: [&str; 4] = [
+    "INSERT INTO rollup SELECT 1767600000000000 + n::bigint / 3 * 10000000, \
+     lpad(to_hex(n % 3), 32, '0')::uuid, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 \
+     FROM generate_series(1, 26000) AS n",
+    "INSERT INTO event_record (id, event_id, source, event_type, bus, status, final_status, fingerprint, retry_count, \
+     attempt_count, crash_count, round, created_at, updated_at, completed_at) \
+     SELECT (lpad(to_hex(1767600000000 + n), 12, '0') || '70008000000000000000')::uuid, 'e-' || n, '/s', 'a', 'embedded', \
+     CASE WHEN n % 20 = 0 THEN 'POISON' ELSE 'SUCCESS' END, CASE WHEN n % 20 = 0 THEN 'DEAD_LETTER' ELSE 'COMPLETED' END, \
+     CASE WHEN n % 20 = 0 THEN 'group ' || n % 7 END, 0, 1, 0, 1, n, n, n FROM generate_series(1, 60000) AS n",
+    "INSERT INTO late_record SELECT created_at + 90000000000, id FROM event_record WHERE created_at % 3 = 0",
+    "ANALYZE",
+];
+
+#[actix::test]
+async fn charts_windows_and_what_was_late_are_read_by_their_keys_on_postgres() {
+    let Some(place) = Place::on_postgres() else { return };
+    let desk = desk(place).await;
+    for fill in FILL {
+        desk.persist.write(async |tx| tx.execute_unprepared(fill).await.map(drop)).await.unwrap();
+    }
+    let backend = DbBackend::Postgres;
+    let quarter = [10_000_000_i64, 1_767_600_000_000_000, 1_767_600_900_000_000].map(sea_orm::Value::from);
+    let mut statements = vec![
+        (["rollup_pkey"; 2], dialect::statement(backend, &rollup::buckets(), quarter)),
+        (["late_record_id"; 2], dialect::statement(backend, &late::floor(2_500), [Uuid::max().into()])),
+    ];
+    let period = Filter { since: Some(Timestamp(1)), until: Some(Timestamp(i64::MAX)), ..Filter::default() };
+    for part in parts(&period) {
+        let page = part.between(Some(Uuid::nil()), Some(Uuid::max())).order_by_desc(event_record::Column::Id).limit(51);
+        statements.push((["event_record_pkey"; 2], page.build(backend)));
+    }
+    statements.extend(windows(backend));
+    for (indexes, statement) in statements {
+        let plan = searching::plan(&desk, statement.clone()).await;
+        assert!(indexes.iter().any(|index| plan.contains(index)) && plan.contains("Index Cond"), "{statement}\n{plan}");
+        for whole in ["Seq Scan", "Hash Join", "Merge Join", "Gather"] {
+            assert!(!plan.contains(whole), "{statement}\n{plan}");
+        }
+    }
+}
+
 #[actix::test]
 async fn an_operation_reads_no_more_than_the_dead_letters_that_are_next_on_sqlite() {
     let desk = desk(Place::new()).await;
-    for (indexes, sql) in windows(DbBackend::Sqlite) {
+    for (indexes, Statement { sql, .. }) in windows(DbBackend::Sqlite) {
         let plan = plan(&desk, &sql).await;
         let fits = indexes.iter().any(|index| plan.contains(&format!("INDEX {index}")));
         assert!(fits && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
