@@ -84,7 +84,7 @@ pub(super) async fn all(ledger: &mut Ledger, plan: Plan, paused: &str) -> anyhow
 
 fn action(id: Uuid, at: Timestamp, n: u64, action: &str, target: &str) -> Vec<Cell> {
     let actor = OPERATORS[usize::try_from(n).unwrap_or(0) % OPERATORS.len()];
-    let reason = (n % 3 == 0).then_some("the bank was away");
+    let reason = n.is_multiple_of(3).then_some("the bank was away");
     vec![id.into(), at.0.into(), actor.into(), action.into(), target.into(), 1_i64.into(), reason.into()]
 }
 
