@@ -96,7 +96,7 @@ async fn operations(ledger: &mut Ledger, plan: Plan) -> anyhow::Result<Uuid> {
         // An id of the time of a record, and none of its.
         let id = Uuid::from_u128(plan.id(n * plan.records / OPERATIONS_OF_THE_DAY).as_u128() | 2);
         let at = plan.now.before(AGE * u32::try_from(OPERATIONS_OF_THE_DAY - n).unwrap_or(1) / 300);
-        let (kind, end) = if n % 3 == 0 { ("discard", "begin_discard") } else { ("redrive", "begin_redrive") };
+        let (kind, end) = if n.is_multiple_of(3) { ("discard", "begin_discard") } else { ("redrive", "begin_redrive") };
         let failed = if n + 1 == OPERATIONS_OF_THE_DAY { NOT_CHANGED } else { 0 };
         operations.push(vec![
             id.into(),
