@@ -77,6 +77,7 @@ fn plain(plan: Plan, marks: &Landmarks) -> Vec<Visit> {
         "/api/v1/operations",
         "/api/v1/schemas",
         "/api/v1/stats",
+        "/api/v1/alerts",
         "/api/v1/audit",
         "/api/v1/chemicals",
         "/api/v1/dead-letters/groups",
