@@ -35,7 +35,7 @@ pub(crate) struct Items {
     #[schema(required)]
     next_cursor: Option<String>,
     /// How far back this page has looked, if it ended before it had found `limit` items: the next one goes on there. A
-    /// page looks at 15,000 records at most.
+    /// page looks at 25,000 records at most.
     #[schema(required)]
     searched_until: Option<Timestamp>,
 }

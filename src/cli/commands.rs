@@ -159,7 +159,7 @@ pub struct BenchPagesArgs {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
     /// How many pages and lists are asked for each second
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub visits: u32,
     /// For how long
     #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]

@@ -21,7 +21,7 @@ use crate::event::Payload;
 use crate::lifecycle::{FinalStatus, Status};
 
 /// How many records a page looks at, slice by slice: what is frequent is found in the first.
-const SLICES: [u64; 3] = [2_000, 5_000, 8_000];
+const SLICES: [u64; 3] = [2_000, 6_000, 17_000];
 
 /// How many late records a page looks at, after all others.
 const LATE: u64 = 2_500;

@@ -104,9 +104,7 @@ impl Report {
     /// For people: each address, then the events.
     pub fn lines(&self) -> Vec<String> {
         let ms = |ms: f64| format!("{ms:.1}");
-        let mut pages: Vec<&Page> = self.pages.iter().collect();
-        pages.sort_by_key(|page| (page.route, &page.path));
-        let rows = pages.into_iter().map(|page| {
+        let rows = self.pages.iter().map(|page| {
             let Times { p50_ms, p95_ms, p99_ms, max_ms } = page.took;
             let mark = match &page.failure {
                 Some(failure) => failure.as_str(),

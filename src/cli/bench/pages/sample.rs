@@ -287,7 +287,7 @@ fn pick<T: Copy>(of: &[T], by: u64) -> T {
 }
 
 /// A number that looks like chance, and is the same each time (splitmix64).
-pub(super) fn mix(n: u64, salt: u64) -> u64 {
+fn mix(n: u64, salt: u64) -> u64 {
     let mut z = n.wrapping_mul(64).wrapping_add(salt).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::fill::Landmarks;
-use super::sample::{ARCHIVE, LANES, Plan, Sample, mix};
+use super::sample::{ARCHIVE, LANES, Plan, Sample};
 use crate::api::cursor;
 use crate::lifecycle::{FinalStatus, Status};
 
@@ -33,7 +33,7 @@ pub(super) struct Visit {
 /// Names and values of a query.
 type Query<'a> = Vec<(&'a str, String)>;
 
-/// All visits, in the order in which they are made: mixed, so that those that are alike do not follow each other.
+/// All visits, in the order in which they are made.
 pub(super) fn visits(plan: Plan, marks: &Landmarks) -> Vec<Visit> {
     let mut visits = plain(plan, marks);
     for query in filters(plan, marks) {
@@ -48,9 +48,7 @@ pub(super) fn visits(plan: Plan, marks: &Landmarks) -> Vec<Visit> {
     visits.extend(exports.iter().map(|query| Visit { until: Until::First, ..list("/api/v1/events.ndjson", query) }));
     visits.extend(singles(marks));
     visits.extend(logs(plan, marks));
-    let mut numbered: Vec<(u64, Visit)> = (0..).map(|n| mix(n, 0)).zip(visits).collect();
-    numbered.sort_by_key(|(place, _)| *place);
-    numbered.into_iter().map(|(_, visit)| visit).collect()
+    visits
 }
 
 fn visit(route: &'static str, path: impl Into<String>) -> Visit {
