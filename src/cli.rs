@@ -5,6 +5,7 @@
 
 mod actors;
 mod alerts;
+mod answer;
 mod audit;
 mod bench;
 mod client;

@@ -68,7 +68,7 @@ pub use reads::{CountsByLane, Filter, Reads, Whole};
 pub use record::{AttemptRecord, Claim, Entry, NewRecord, Origin, Record, Remade, Taken};
 pub use recover::Orphan;
 pub use rollup::Rollup;
-pub use search::Found;
+pub use search::{Found, LOOKED_AT};
 
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::Metrics;

@@ -48,3 +48,11 @@ impl MigratorTrait for Migrator {
 fn without_rowid(manager: &SchemaManager) -> &'static str {
     if manager.get_database_backend() == DbBackend::Sqlite { "WITHOUT ROWID" } else { "" }
 }
+
+/// What has to be written out, statement by statement.
+async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}

@@ -1,3 +1,5 @@
+//! The Teller as an actor: a fault of its own ends no alert.
+
 use super::*;
 use crate::handlers::webhook::sample::NOW;
 

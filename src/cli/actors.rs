@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::client::{Client, ClientArgs, Output};
-use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::client::{Client, ClientArgs};
+use super::{Exit, Screen, answer, text};
 
 const HELP: &str = "\
 Examples:
@@ -30,13 +28,8 @@ pub struct ActorsArgs {
 pub(super) async fn run(args: &ActorsArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let client = Client::new(&args.client)?;
     let url = client.url(&["actors"]);
-    let tree: Box<RawValue> = client.get(&url).await?;
-    match args.client.output {
-        Output::Json => screen.raw_json(&tree)?,
-        Output::Text => {
-            let tree = serde_json::from_str(tree.get()).map_err(|error| Failure::unreadable(&url, error))?;
-            screen.line(shown(&tree))?;
-        }
+    if let Some(tree) = answer::ask(&client, &url, args.client.output, screen).await? {
+        screen.line(shown(&tree))?;
     }
     Ok(Exit::Done)
 }

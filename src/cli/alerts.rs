@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientArgs, Output};
 use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::{Exit, Screen, answer, text};
 use crate::clock::Timestamp;
 
 const HELP: &str = "\
@@ -64,13 +64,8 @@ pub(super) async fn run(args: &AlertsArgs, screen: &mut Screen<'_>) -> anyhow::R
 async fn list(args: &ClientArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let client = Client::new(args)?;
     let url = client.url(&["alerts"]);
-    let answer: Box<RawValue> = client.get(&url).await?;
-    if args.output == Output::Json {
-        screen.raw_json(&answer)?;
-        return Ok(Exit::Done);
-    }
-    let answer: Value = serde_json::from_str(answer.get()).map_err(|error| Failure::unreadable(&url, error))?;
-    let items = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Some(answer) = answer::ask(&client, &url, args.output, screen).await? else { return Ok(Exit::Done) };
+    let items = answer::items(&answer);
     if items.is_empty() {
         screen.note("There was nothing to be alerted of since the start.");
     } else {

@@ -3,13 +3,11 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::client::{Client, ClientArgs, Output};
+use super::client::{Client, ClientArgs};
 use super::filter::{When, when};
 use super::listing::PageArgs;
-use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::{Exit, Screen, answer, text};
 use crate::clock::Timestamp;
 
 const HELP: &str = "\
@@ -59,22 +57,15 @@ pub(super) async fn run(args: &AuditArgs, screen: &mut Screen<'_>) -> anyhow::Re
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let mut url = client.url(&["audit"]);
     url.query_pairs_mut().extend_pairs(given.chain(args.page.pairs()));
-    let page: Box<RawValue> = client.get(&url).await?;
-    if args.client.output == Output::Json {
-        screen.raw_json(&page)?;
-        return Ok(Exit::Done);
-    }
-    let page: Value = serde_json::from_str(page.get()).map_err(|error| Failure::unreadable(&url, error))?;
-    let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Some(page) = answer::ask(&client, &url, args.client.output, screen).await? else { return Ok(Exit::Done) };
+    let items = answer::items(&page);
     if items.is_empty() {
         screen.note("Nothing in the audit log matches.");
         return Ok(Exit::Done);
     }
     let header = ["WHEN", "WHO", "WHAT", "TO WHAT", "RECORDS#", "WHY"];
     screen.line(text::table(&header, items.iter().map(|item| row(item, now))))?;
-    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
-        screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
-    }
+    answer::note_next(page.get("next_cursor").and_then(Value::as_str), screen);
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::client::{Client, Output};
 use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::{Exit, Screen, answer, text};
 use crate::clock::Timestamp;
 
 /// How many records a page has unless it is said.
@@ -111,9 +111,7 @@ impl List<'_> {
         let items: Vec<Value> = page.items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect();
         let shown = table(&items, screen.now());
         screen.line(shown)?;
-        if let Some(cursor) = &page.next_cursor {
-            screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
-        }
+        answer::note_next(page.next_cursor.as_deref(), screen);
         Ok(Exit::Done)
     }
 }

@@ -2,11 +2,9 @@
 
 use clap::Args;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::client::{Client, ClientArgs, Output};
-use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::client::{Client, ClientArgs};
+use super::{Exit, Screen, answer, text};
 
 const HELP: &str = "\
 Examples:
@@ -27,21 +25,15 @@ pub struct NodesArgs {
 pub(super) async fn run(args: &NodesArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let client = Client::new(&args.client)?;
     let url = client.url(&["nodes"]);
-    let nodes: Box<RawValue> = client.get(&url).await?;
-    match args.client.output {
-        Output::Json => screen.raw_json(&nodes)?,
-        Output::Text => {
-            let nodes = serde_json::from_str(nodes.get()).map_err(|error| Failure::unreadable(&url, error))?;
-            screen.line(shown(&nodes))?;
-        }
+    if let Some(nodes) = answer::ask(&client, &url, args.client.output, screen).await? {
+        screen.line(shown(&nodes))?;
     }
     Ok(Exit::Done)
 }
 
 fn shown(nodes: &Value) -> String {
     let header = ["ID", "NAME", "STATE", "IN HAND#", "HANDLERS#", "STARTED", "LEASE UNTIL"];
-    let items = nodes.get("items").and_then(Value::as_array).into_iter().flatten();
-    text::table(&header, items.map(row))
+    text::table(&header, answer::items(nodes).iter().map(row))
 }
 
 fn row(node: &Value) -> Vec<String> {

@@ -9,8 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientArgs, Output, in_path};
 use super::listing::PageArgs;
-use super::problem::Failure;
-use super::{Exit, Screen, text};
+use super::{Exit, Screen, answer, text};
 use crate::clock::Timestamp;
 use crate::lifecycle::OperationState;
 
@@ -118,13 +117,8 @@ async fn list(args: &LsArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let mut url = client.url(&["operations"]);
     let state = args.state.as_ref().map(|state| ("state", state.to_ascii_uppercase()));
     url.query_pairs_mut().extend_pairs(state.into_iter().chain(args.page.pairs()));
-    let page: Box<RawValue> = client.get(&url).await?;
-    if args.client.output == Output::Json {
-        screen.raw_json(&page)?;
-        return Ok(Exit::Done);
-    }
-    let page: Value = serde_json::from_str(page.get()).map_err(|error| Failure::unreadable(&url, error))?;
-    let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Some(page) = answer::ask(&client, &url, args.client.output, screen).await? else { return Ok(Exit::Done) };
+    let items = answer::items(&page);
     if items.is_empty() {
         screen.note("No operations match. `evenkeel dlq redrive --all` begins one.");
         return Ok(Exit::Done);
@@ -132,9 +126,7 @@ async fn list(args: &LsArgs, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
     let header = ["ID", "ACTION", "STATE", "DONE#", "SKIPPED#", "FAILED#", "MATCHED#", "BY", "BEGAN"];
     let now = screen.now();
     screen.line(text::table(&header, items.iter().map(|item| row(item, now))))?;
-    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
-        screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
-    }
+    answer::note_next(page.get("next_cursor").and_then(Value::as_str), screen);
     Ok(Exit::Done)
 }
 
@@ -154,11 +146,7 @@ async fn turn(verb: &str, args: &TurnArgs, screen: &mut Screen<'_>) -> anyhow::R
 }
 
 fn show(url: &reqwest::Url, answer: &RawValue, output: Output, screen: &mut Screen<'_>) -> anyhow::Result<Exit> {
-    if output == Output::Json {
-        screen.raw_json(answer)?;
-        return Ok(Exit::Done);
-    }
-    let operation: Value = serde_json::from_str(answer.get()).map_err(|error| Failure::unreadable(url, error))?;
+    let Some(operation) = answer::read(url, answer, output, screen)? else { return Ok(Exit::Done) };
     let word = |member: &str| operation.get(member).and_then(Value::as_str).unwrap_or("-").to_owned();
     let filter = operation.get("filter").map(ToString::to_string).unwrap_or_default();
     let now = screen.now();

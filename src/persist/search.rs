@@ -23,6 +23,9 @@ use crate::lifecycle::{FinalStatus, Status};
 /// How many records a page looks at, slice by slice: what is frequent is found in the first.
 const SLICES: [u64; 3] = [2_000, 6_000, 17_000];
 
+/// How many that are, for a page to say so.
+pub const LOOKED_AT: i64 = (SLICES[0] + SLICES[1] + SLICES[2]).cast_signed();
+
 /// How many late records a page looks at, after all others.
 const LATE: u64 = 2_500;
 

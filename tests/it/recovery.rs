@@ -75,14 +75,20 @@ async fn a_retry_that_is_not_due_yet_waits_for_its_time_after_a_kill(place: Plac
     assert_eq!(attempts(&done), ["FAILED", "SUCCESS"]);
 }
 
-on_each_ledger!(a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other);
-async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Place) {
+/// Their first attempts are held for ever, and the others succeed.
+async fn two_in_hand_of_a_node_that_was_killed(place: &Place) -> (Target, [String; 2]) {
     let target = Target::new(|delivery| if delivery.attempt == 1 { Reply::Hold } else { Reply::Now(200) });
-    configure(&place, &format!("database.lease = \"2s\"\n{}", target.handler("target", "*")));
-    let mut node = Node::serve(&place).await;
-    let (odd, even) = (node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await);
+    configure(place, &format!("database.lease = \"2s\"\n{}", target.handler("target", "*")));
+    let mut node = Node::serve(place).await;
+    let ids = [node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await];
     target.until_in_hand(2).await;
     node.process.kill9();
+    (target, ids)
+}
+
+on_each_ledger!(a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other);
+async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Place) {
+    let (_target, [odd, even]) = two_in_hand_of_a_node_that_was_killed(&place).await;
     // Its first attempt stands there already, so it cannot be written down again.
     place
         .sql(
@@ -99,12 +105,7 @@ async fn a_claim_that_cannot_be_taken_over_as_it_is_holds_up_no_other(place: Pla
 #[actix::test]
 async fn a_row_that_the_database_refuses_for_good_is_told_of_once_and_again_when_the_reason_changes() {
     let Some(place) = Place::on_postgres() else { return };
-    let target = Target::new(|delivery| if delivery.attempt == 1 { Reply::Hold } else { Reply::Now(200) });
-    configure(&place, &format!("database.lease = \"2s\"\n{}", target.handler("target", "*")));
-    let mut node = Node::serve(&place).await;
-    let (odd, even) = (node.submit(&json!({ "type": "a" })).await, node.submit(&json!({ "type": "a" })).await);
-    target.until_in_hand(2).await;
-    node.process.kill9();
+    let (_target, [odd, even]) = two_in_hand_of_a_node_that_was_killed(&place).await;
     // Each refusal is counted, so that the test sees how often the row was tried: a sequence survives what is undone.
     let refuse = async |why: &str| {
         let function = format!(

@@ -1,3 +1,5 @@
+//! The book of incidents: whatever is noted, at whatever times, each is raised and resolved once, and the book is bounded.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

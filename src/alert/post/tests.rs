@@ -1,3 +1,5 @@
+//! What is to be posted: whatever a receiver does, it hears of each beginning and end once, and nothing piles up.
+
 use uuid::Uuid;
 
 use proptest::prelude::*;

@@ -3,12 +3,10 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::super::client::{Client, ClientArgs, Output};
+use super::super::client::{Client, ClientArgs};
 use super::super::listing::PageArgs;
-use super::super::problem::Failure;
-use super::super::{Exit, Screen, text};
+use super::super::{Exit, Screen, answer, text};
 use crate::clock::Timestamp;
 use crate::lifecycle::FinalStatus;
 
@@ -67,13 +65,8 @@ pub(super) async fn run(args: &GroupsArgs, screen: &mut Screen<'_>) -> anyhow::R
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let mut url = client.url(&["dead-letters", "groups"]);
     url.query_pairs_mut().extend_pairs(given.chain(args.page.pairs()));
-    let answer: Box<RawValue> = client.get(&url).await?;
-    if args.client.output == Output::Json {
-        screen.raw_json(&answer)?;
-        return Ok(Exit::Done);
-    }
-    let answer: Value = serde_json::from_str(answer.get()).map_err(|error| Failure::unreadable(&url, error))?;
-    let items = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Some(answer) = answer::ask(&client, &url, args.client.output, screen).await? else { return Ok(Exit::Done) };
+    let items = answer::items(&answer);
     if items.is_empty() {
         screen.note("No dead letters match.");
         return Ok(Exit::Done);
@@ -81,9 +74,7 @@ pub(super) async fn run(args: &GroupsArgs, screen: &mut Screen<'_>) -> anyhow::R
     let header = ["GROUP", "COUNT#", "HANDLER", "ERROR", "FIRST SEEN", "LAST SEEN"];
     let now = screen.now();
     screen.line(text::table(&header, items.iter().map(|item| row(item, now))))?;
-    if let Some(cursor) = answer.get("next_cursor").and_then(Value::as_str) {
-        screen.note(format_args!("There are more: ask again with --cursor {cursor}"));
-    }
+    answer::note_next(answer.get("next_cursor").and_then(Value::as_str), screen);
     Ok(Exit::Done)
 }
 
