@@ -113,7 +113,14 @@ async fn while_the_ledger_cannot_be_written_the_broker_keeps_everything() {
     assert_eq!(calls.count(), 0);
     other.let_go().await;
     until_success(&engine, 50).await;
-    eventually("all is acked", async || (client.depth(&rabbit.queue).await == 0).then_some(())).await;
+    eventually("the queue is taken", async || (client.depth(&rabbit.queue).await == 0).then_some(())).await;
+    stop(engine).await;
+    // What had come again and was not looked at yet is there still: it is known.
+    eventually("nobody listens", async || (client.listeners(&rabbit.queue).await == 0).then_some(())).await;
+    let left = u64::from(client.depth(&rabbit.queue).await);
+    let engine = far.engine(&place, &calls).await;
+    let known = engine.metrics().deliveries.with_label_values(&["redelivered"]);
+    eventually("what was left is known", async || (known.get() == left).then_some(())).await;
     assert_eq!((calls.count(), records(&engine).await), (50, 50));
     stop(engine).await;
     rabbit.end().await;
